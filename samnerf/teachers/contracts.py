@@ -1,0 +1,62 @@
+"""What encoders and decoders promise; the rest of the program knows only this."""
+
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from samnerf.feature_map import FeatureMap, Layout
+from samnerf.masks import MaskPrediction
+from samnerf.prompts import PromptSet
+
+
+class Encoder(Protocol):
+    """Looks at images. `name` is written into every map, `weights_hash` into every feature store."""
+
+    name: str
+    weights_hash: str
+    channels: int
+    side: int
+    layout: Layout
+    """The layout it was trained with; `encode` takes another on request."""
+
+    def encode(
+        self, image: UInt8[np.ndarray, "height width 3"], layout: Layout | None = None
+    ) -> FeatureMap:
+        """Features of an sRGB image of any size."""
+        ...
+
+
+class MaskDecoder(Protocol):
+    """Answers points, boxes and scribbles on a feature map. Phrases and world points are not its business."""
+
+    teacher: str
+    """Name of the encoder whose maps it reads; others are refused with a ValueError."""
+
+    def decode(
+        self,
+        feature_map: FeatureMap,
+        prompts: PromptSet,
+        candidates: bool = False,
+        previous: Float[Tensor, "1 rows columns"] | None = None,
+    ) -> MaskPrediction:
+        """The mask of one object at the full size of the image.
+
+        Args:
+            feature_map: encoded or rendered.
+            prompts: image points, at most one box, scribbles; pixels of the map's image.
+            candidates: three candidates instead of one.
+            previous: `low_resolution_logits` of an earlier answer, to be refined.
+        """
+        ...
+
+
+class TextDecoder(Protocol):
+    """Answers phrases on a feature map."""
+
+    teacher: str
+
+    def relevancy(self, feature_map: FeatureMap, phrase: str) -> Float[Tensor, "rows columns"]:
+        """How well the phrase fits, 0 to 1, on the decoder's own grid, which lies on the image like the map."""
+        ...
