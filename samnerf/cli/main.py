@@ -1,0 +1,117 @@
+"""`samnerf <command>`: finds the command, runs it, and says in one line what went wrong.
+
+Only the chosen command's module is imported, so that `samnerf --help` answers at once. Exit status: 0 done,
+1 failed, 2 not understood, 130 interrupted.
+"""
+
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from samnerf import __version__
+from samnerf.errors import SamNerfError
+
+
+class Command(NamedTuple):
+    """Where a command lives: `class_name` in `module` is a dataclass with a method `run`."""
+
+    module: str
+    class_name: str
+    summary: str
+
+
+COMMANDS = {
+    "synthetic": Command("samnerf.cli.synthetic", "Synthetic", "write a ray-traced capture with exact ground truth"),
+    "extract": Command("samnerf.cli.extract", "Extract", "run the teachers on every image of a capture"),
+    "segment": Command("samnerf.cli.segment", "Segment", "segment views of a trained scene by a prompt file"),
+    "demo": Command("samnerf.cli.demo", "Demo", "scene, features, training, masks and scores in one go"),
+    "train-teachers": Command("samnerf.cli.train_teachers", "TrainTeachers", "train the tiny SAM and the tiny CLIPSeg"),
+}
+"""Name on the command line -> the command."""
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status; `arguments` defaults to those of the process."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    words = [argument for argument in arguments if argument != "--debug"]
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"samnerf {__version__}")
+        return 0
+    name, options = words[0], words[1:]
+    if name not in COMMANDS:
+        print(f"samnerf: there is no command {name!r}{_suggestion(name)}; see samnerf --help", file=sys.stderr)
+        return 2
+    try:
+        _run(name, options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print(f"\nsamnerf {name}: interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (`| head`) has seen enough; Python would complain again while closing
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        line = readable(error)
+        if debug or line is None:  # what nobody foresaw is a mistake of ours, and its traceback is the report
+            raise
+        print(f"samnerf {name}: {line}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def readable(error: Exception) -> str | None:
+    """One line for an error the person at the keyboard can mend; None for a mistake of the program."""
+    if isinstance(error, SamNerfError):
+        return " ".join(str(error).splitlines())
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        where = f" ({error.filename})" if error.filename else ""
+        cure = "free some and run again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another folder"
+        return f"{(error.strerror or 'the system refused').lower()}{where}; {cure}"
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
+        return "out of memory; close other programs, or choose smaller images, fewer rays or a smaller teacher"
+    return None
+
+
+def _run(name: str, options: list[str]) -> None:
+    command = COMMANDS[name]
+    dataclass = getattr(importlib.import_module(command.module), command.class_name)
+    import tyro  # a quarter of a second that `samnerf --help` does not need
+
+    tyro.cli(dataclass, prog=f"samnerf {name}", args=options).run()
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: samnerf <command> [options]",
+            "",
+            "Segment anything in a NeRF: clicks, boxes and words on any view of a trained scene.",
+            "",
+            *lines,
+            "",
+            "samnerf <command> --help  options of a command",
+            "samnerf --version         the version",
+            "--debug                   with any command: the traceback of an error",
+        ]
+    )
+
+
+def _suggestion(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
