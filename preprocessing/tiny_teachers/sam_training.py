@@ -1,0 +1,217 @@
+"""Training of the tiny SAM, in two stages.
+
+1. *Pixels*: the image encoder, the decoder's upscaling and its hypernetworks learn masks as if the attention
+   had already found the click: the feature under the click is handed straight to the mask tokens. A prompt
+   costs one small matrix product, so each step sees many.
+2. *Prompts*: the whole network learns from clicks, boxes and refinement rounds as in Kirillov et al. 2023,
+   section 3 and appendix A (arXiv:2304.02643): every prompt trains the single mask, and the best of the
+   three candidates; predicted scores learn the true IoU.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from samnerf.preprocessing.synthetic.training_images import TrainingImages
+from samnerf.preprocessing.tiny_teachers.sam_augmentation import Batch, drawn_batch
+from samnerf.preprocessing.tiny_teachers.sam_prompts import (
+    KIND_CHANCES,
+    KINDS,
+    PromptBatch,
+    corrected,
+    drawn_masks,
+    drawn_prompts,
+)
+from samnerf.preprocessing.tiny_teachers.sam_validation import single_click_scores
+from samnerf.preprocessing.tiny_teachers.training_runs import AveragedWeights, Run, learning_rate, write_weights
+from samnerf.teachers.tiny_sam import TinySam
+
+
+@dataclass(frozen=True)
+class SamTraining:
+    """How the tiny SAM is trained; equal settings give equal weights on one machine."""
+
+    steps: int = 2600
+    pixel_steps: int = 700
+    seed: int = 0
+    images: int = 4
+    clicks_per_image: int = 8
+    prompts_per_image: int = 6
+    peak_rate: float = 7e-4
+    refined_share: float = 0.3
+    save_every: int = 100
+    validate_every: int = 200
+
+
+def train_sam(
+    output: Path,
+    pool: TrainingImages,
+    validation: TrainingImages,
+    settings: SamTraining,
+    device: str = "cpu",
+) -> Path:
+    """Train, or resume, in the folder `output`; the averaged weights end up in `output/tiny_sam.safetensors`."""
+    run = Run(output, asdict(settings) | {"pool_seed": pool.seed, "pool_count": pool.count})
+    torch.manual_seed(settings.seed)
+    network = TinySam()
+    begin_where_pixels_end(network)
+    network.to(device)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.peak_rate, weight_decay=0.01)
+    average = AveragedWeights(network)
+    done = run.resume(network, optimiser, average)
+    began, losses = time.monotonic(), []
+    for step in range(done, settings.steps):
+        random = np.random.default_rng((settings.seed, step))
+        for group in optimiser.param_groups:
+            group["lr"] = _rate(step, settings)
+        batch = drawn_batch(pool, settings.images, random)
+        if step < settings.pixel_steps:
+            loss = pixel_loss(network, batch, settings.clicks_per_image, random)
+        else:
+            loss = prompt_loss(network, batch, settings.prompts_per_image, settings.refined_share, random)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        average.update(network)
+        losses.append(loss.item())
+        if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
+            validate = (step + 1) % settings.validate_every == 0 and step >= settings.pixel_steps
+            scores = single_click_scores(average.state, validation) if validate else {}
+            row = {"step": step + 1, "seconds": time.monotonic() - began, "loss": float(np.mean(losses))}
+            row |= {key: scores.get(key, float("nan")) for key in ("single_mask_iou", "best_of_three_iou", "box_iou")}
+            run.log(row)
+            print("  ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
+            run.save(network, optimiser, average, step + 1)
+            losses = []
+    weights = output / "tiny_sam.safetensors"
+    write_weights(weights, average.state)
+    run.plot("tiny SAM")
+    return weights
+
+
+def begin_where_pixels_end(network: TinySam) -> None:
+    """Let the untrained transformer leave the image features as they are, so that stage 2 starts from stage 1."""
+    torch.nn.init.zeros_(network.prompt_encoder.no_mask_embed.weight)
+    for layer in network.mask_decoder.transformer.layers:
+        torch.nn.init.zeros_(layer.cross_attn_image_to_token.out_proj.weight)
+        torch.nn.init.zeros_(layer.cross_attn_image_to_token.out_proj.bias)
+
+
+def pixel_loss(network: TinySam, batch: Batch, clicks: int, random: np.random.Generator) -> Tensor:
+    """Stage 1: masks from the feature under the click, through upscaling and hypernetworks alone."""
+    features = network.image_encoder(batch.pixels.to(_device(network)))
+    decoder = network.mask_decoder
+    upscaled = decoder.output_upscaling(features)
+    reader = decoder.transformer.final_attn_token_to_image
+    total = features.new_zeros(())
+    for i, (ids, content) in enumerate(zip(batch.ids, batch.contents, strict=True)):
+        masks = drawn_masks(ids, content, clicks, random)
+        prompts = drawn_prompts(masks, "click", random)
+        assert prompts.points is not None
+        where = (prompts.points[None].to(features) / 128 - 1)
+        under_click = F.grid_sample(features[i : i + 1], where, align_corners=False)[0, :, :, 0].T
+        tokens = reader.out_proj(reader.v_proj(under_click))[:, None] + decoder.mask_tokens.weight
+        tokens = decoder.transformer.norm_final_attn(tokens)
+        weights = torch.stack(
+            [mlp(tokens[:, k]) for k, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1
+        )
+        logits = torch.einsum("okc,chw->okhw", weights, upscaled[i])
+        total = total + mask_losses(logits, _targets(masks, logits)).mean()
+    return total / len(batch.ids)
+
+
+def prompt_loss(
+    network: TinySam, batch: Batch, prompts_per_image: int, refined_share: float, random: np.random.Generator
+) -> Tensor:
+    """Stage 2: the whole network on drawn prompts, some images with a second, corrected round."""
+    features = network.image_encoder(batch.pixels.to(_device(network)))
+    total = features.new_zeros(())
+    rounds = 0
+    for i, (ids, content) in enumerate(zip(batch.ids, batch.contents, strict=True)):
+        masks = drawn_masks(ids, content, prompts_per_image, random)
+        kind = str(random.choice(KINDS, p=KIND_CHANCES))
+        prompts = drawn_prompts(masks, kind, random)
+        logits, scores = answered(network, features[i : i + 1], prompts, None)
+        total, rounds = total + answer_loss(logits, scores, _targets(masks, logits)), rounds + 1
+        if random.random() < refined_share:
+            previous = logits[:, :1].detach()
+            answers = F.interpolate(previous, masks.shape[1:], mode="bilinear")[:, 0].cpu().numpy() > 0
+            prompts = corrected(prompts, masks, answers, random)
+            logits, scores = answered(network, features[i : i + 1], prompts, previous)
+            total, rounds = total + answer_loss(logits, scores, _targets(masks, logits)), rounds + 1
+    return total / rounds
+
+
+def answered(
+    network: TinySam,
+    features: Float[Tensor, "1 channels side side"],
+    prompts: PromptBatch,
+    previous: Float[Tensor, "objects 1 rows columns"] | None,
+) -> tuple[Float[Tensor, "objects 4 rows columns"], Float[Tensor, "objects 4"]]:
+    """The single mask and the three candidates, with their predicted scores."""
+    points = prompts.as_points
+    if points is not None:
+        points = (points[0].to(features), points[1].to(features))
+    boxes = None if prompts.boxes is None else prompts.boxes.to(features)
+    sparse, dense = network.prompt_encoder(points=points, boxes=boxes, masks=previous)
+    return network.mask_decoder.predict_masks(
+        image_embeddings=features,
+        image_pe=network.prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+    )
+
+
+def answer_loss(
+    logits: Float[Tensor, "objects 4 rows columns"],
+    scores: Float[Tensor, "objects 4"],
+    targets: Float[Tensor, "objects 1 rows columns"],
+) -> Tensor:
+    """Single mask, best of three, a little of the other candidates, and the scores against the true IoU."""
+    losses = mask_losses(logits, targets)
+    candidates = losses[:, 1:]
+    with torch.no_grad():
+        found, true = logits > 0, targets > 0.5
+        union = (found | true).sum((2, 3)).clamp_min(1)
+        ious = (found & true).sum((2, 3)) / union
+    return (
+        losses[:, 0].mean()
+        + candidates.min(dim=1).values.mean()
+        + 0.1 * candidates.mean()
+        + F.mse_loss(scores, ious)
+    )
+
+
+def mask_losses(
+    logits: Float[Tensor, "objects masks rows columns"], targets: Float[Tensor, "objects 1 rows columns"]
+) -> Float[Tensor, "objects masks"]:
+    """Focal loss (Lin et al. 2017, arXiv:1708.02002; gamma 2) times 20, plus dice loss (Milletari et al. 2016)."""
+    targets = targets.expand_as(logits)
+    probabilities = torch.sigmoid(logits)
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    focal = ((probabilities - targets) ** 2 * entropy).mean((2, 3))
+    overlap = (probabilities * targets).sum((2, 3))
+    dice = 1 - (2 * overlap + 1) / (probabilities.sum((2, 3)) + targets.sum((2, 3)) + 1)
+    return 20 * focal + dice
+
+
+def _targets(masks: np.ndarray, logits: Tensor) -> Float[Tensor, "objects 1 rows columns"]:
+    full = torch.from_numpy(masks)[:, None].to(logits)
+    return F.adaptive_avg_pool2d(full, logits.shape[-2:])
+
+
+def _rate(step: int, settings: SamTraining) -> float:
+    if step < settings.pixel_steps:
+        return min(1.0, (step + 1) / 50) * settings.peak_rate
+    return learning_rate(step - settings.pixel_steps, settings.steps - settings.pixel_steps, settings.peak_rate, 50)
+
+
+def _device(network: TinySam) -> torch.device:
+    return next(network.parameters()).device
