@@ -1,0 +1,47 @@
+# `make demo` and `make test` do all set-up by themselves; a second run does none.
+
+PYTHON := .venv/bin/python
+READY := .venv/.ready
+
+# Nothing is downloaded at run time, and small tensors gain nothing from more threads than these.
+export HF_HUB_OFFLINE := 1
+export TRANSFORMERS_OFFLINE := 1
+export WANDB_MODE := offline
+export MPLBACKEND := Agg
+export OMP_NUM_THREADS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+
+setup: $(READY) ## create .venv with the locked requirements
+
+$(READY): requirements.lock pyproject.toml
+	@.ci/setup
+
+demo: $(READY) ## scene, features, training, masks and scores in outputs/demo, on a CPU
+	@.venv/bin/samnerf demo
+
+test: $(READY) ## all tests, on a CPU
+	@CUDA_VISIBLE_DEVICES= $(PYTHON) -m pytest
+
+lint: $(READY) ## ruff: rules and format
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+
+format: $(READY) ## let ruff mend what it can
+	@$(PYTHON) -m ruff check --fix-only .
+	@$(PYTHON) -m ruff format .
+
+types: $(READY) ## pyright
+	@$(PYTHON) -m pyright
+
+lock: $(READY) ## bring requirements.lock up to pyproject.toml, keeping what still fits
+	@$$(command -v uv || echo .venv/bin/uv) pip compile --quiet --extra dev --python-version 3.11 \
+		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock pyproject.toml >/dev/null
+
+clean: ## remove .venv and caches; outputs/ stays
+	@rm -rf .venv build *.egg-info .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
