@@ -1,0 +1,193 @@
+"""Runs the teachers over the images of a capture, into feature stores; resumable at any moment."""
+
+import collections
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from samnerf.errors import SamNerfError
+from samnerf.feature_map import FeatureMap, Layout
+from samnerf.feature_store import FeatureStore, ImageRecord, Manifest, sole_writer, store_folder
+from samnerf.preprocessing.captures import Capture, Frame, read_capture
+from samnerf.preprocessing.images import read_image
+from samnerf.teachers.contracts import Encoder
+
+KINDS = ("sam", "clipseg")
+
+_IMAGES_AHEAD = 3
+
+
+def extract_features(
+    capture: Path,
+    pair: str,
+    kinds: Sequence[str] = KINDS,
+    layout: Layout | None = None,
+    device: str = "cpu",
+    features: Path | None = None,
+    console: Console | None = None,
+) -> dict[str, FeatureStore]:
+    """Features of every image of a capture by the teachers of a pair; what is in a store already is kept.
+
+    Args:
+        capture: its folder, or its JSON file.
+        pair: name of the teachers, e.g. "tiny".
+        kinds: which of them: "sam", "clipseg".
+        layout: how images lie on the grid; each teacher's own where None.
+        device: where to run the teachers.
+        features: folder for the stores; `<capture>/features` where None.
+        console: where to draw progress; nowhere where None.
+
+    Returns:
+        A complete store for each kind.
+
+    Raises:
+        SamNerfError: if the capture is malformed, a store was made by other weights or of other images, or the
+            disk is full. What is done by then is kept, as on KeyboardInterrupt, and the next call goes on.
+    """
+    from samnerf.teachers.pairs import load_encoder  # who reads stores needs no teacher
+
+    # Images are decoded below, once each; here a look at their headers is enough.
+    checked = read_capture(capture, decode=False)
+    console = console or Console(quiet=True)
+    for warning in checked.warnings:
+        console.print(f"warning: {warning}", highlight=False)
+    stores = {}
+    for kind in kinds:
+        encoder = load_encoder(pair, kind, device)
+        stores[kind] = extract_store(checked, encoder, layout, features, console)
+    return stores
+
+
+def extract_store(
+    capture: Capture,
+    encoder: Encoder,
+    layout: Layout | None = None,
+    features: Path | None = None,
+    console: Console | None = None,
+) -> FeatureStore:
+    """Features of every image of a checked capture by one encoder; arguments as for `extract_features`."""
+    layout = layout or encoder.layout
+    folder = store_folder(features or capture.features, encoder.name, layout)
+    records = image_records(capture)
+    if FeatureStore.exists(folder):
+        store = FeatureStore.open(folder)
+        store.check(encoder.name, encoder.weights_hash, layout, records)
+        if store.complete:
+            return store
+    with sole_writer(folder), _progress(console) as progress:
+        task = progress.add_task(encoder.name, total=len(capture.frames))
+        try:
+            _fill(capture, encoder, layout, folder, records, lambda done: progress.update(task, completed=done))
+        except (KeyboardInterrupt, SamNerfError):
+            progress.stop()
+            progress.console.print(_kept(folder, len(capture.frames)), highlight=False, soft_wrap=True)
+            raise
+    return FeatureStore.open(folder)
+
+
+def image_records(capture: Capture) -> tuple[ImageRecord, ...]:
+    """What a manifest says of the images of a capture, in the order of its frames."""
+    with ThreadPoolExecutor() as threads:
+        hashes = threads.map(_sha256, [frame.image for frame in capture.frames])
+        return tuple(
+            ImageRecord(frame.name, frame.size, sha256) for frame, sha256 in zip(capture.frames, hashes, strict=True)
+        )
+
+
+def _fill(
+    capture: Capture,
+    encoder: Encoder,
+    layout: Layout,
+    folder: Path,
+    records: tuple[ImageRecord, ...],
+    report: Callable[[int], None],
+) -> None:
+    # Opened again under the lock: another process may have worked on it until now.
+    store = FeatureStore.open(folder) if FeatureStore.exists(folder) else None
+    if store is not None:
+        store.check(encoder.name, encoder.weights_hash, layout, records)
+    missing = set(store.missing) if store else {frame.name for frame in capture.frames}
+    done = len(capture.frames) - len(missing)
+    report(done)
+    for frame, image in _decoded([frame for frame in capture.frames if frame.name in missing]):
+        feature_map = _encode(encoder, image, layout)
+        if store is None:
+            # Only its first map tells whether an encoder has a class token.
+            summaries = feature_map.summary is not None
+            manifest = Manifest(
+                encoder.name, encoder.weights_hash, layout, encoder.channels, encoder.side, records, summaries
+            )
+            store = FeatureStore.create(folder, manifest)
+        store.put(frame.name, feature_map)
+        done += 1
+        report(done)
+
+
+@torch.no_grad()
+def _encode(encoder: Encoder, image: np.ndarray, layout: Layout) -> FeatureMap:
+    return encoder.encode(image, layout)
+
+
+def _decoded(frames: Sequence[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
+    """Frames with their pixels, decoded by a thread that stays a few images ahead of the encoder."""
+    waiting: collections.deque[tuple[Frame, Future[np.ndarray]]] = collections.deque()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        try:
+            for frame in frames:
+                waiting.append((frame, thread.submit(_read_frame, frame)))
+                if len(waiting) == _IMAGES_AHEAD:
+                    current, pixels = waiting.popleft()
+                    yield current, pixels.result()
+            for current, pixels in waiting:
+                yield current, pixels.result()
+        finally:
+            thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _read_frame(frame: Frame) -> np.ndarray:
+    image = read_image(frame.image)
+    if image.shape[:2] != frame.size:
+        raise SamNerfError(f"image {frame.image} changed its size while features were extracted; run again")
+    return image
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SamNerfError(f"image {path} cannot be read: {error.strerror}") from error
+
+
+def _kept(folder: Path, count: int) -> str:
+    if not FeatureStore.exists(folder):
+        return f"no image was done yet; nothing was left in {folder}"
+    done = count - len(FeatureStore.open(folder).missing)
+    return f"features of {done} of {count} images are kept in {folder}; the same command resumes there"
+
+
+class _Rate(ProgressColumn):
+    """Images per second."""
+
+    def render(self, task: Task) -> Text:
+        """As text."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.3g} images/s")
+
+
+def _progress(console: Console | None) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console or Console(quiet=True),
+    )

@@ -1,0 +1,426 @@
+"""Teacher features of the images of a capture, on disk.
+
+A store is a folder, `<capture>/features/<teacher>-<layout>/`:
+
+    manifest.json    who made it of what: teacher, weights, layout, and name, size and hash of each image
+    values.npy       float16 [images, side, side, channels]: the channels of one cell lie together, because
+                     training reads cells at random
+    summaries.npy    float32 [images, channels]: class tokens, only of encoders that have one
+    done.npy         uint8 [images]: 1 when that image's features are whole and on the disk
+
+The manifest is written last, so a folder without one is no store yet. An image counts as done only after its
+features were flushed, so a kill at any moment loses the image at work and nothing else. POSIX only.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from samnerf.atomic_files import read_json, unwritable, write_json
+from samnerf.errors import SamNerfError
+from samnerf.feature_map import LAYOUTS, FeatureMap, Layout
+
+FORMAT = "samnerf-features"
+VERSION = 1
+
+_MANIFEST, _VALUES, _SUMMARIES, _DONE = "manifest.json", "values.npy", "summaries.npy", "done.npy"
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """Which image: its name in the capture, (H, W) in pixels, and the SHA-256 of its file."""
+
+    name: str
+    size: tuple[int, int]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a store holds. `summaries` says whether the encoder has a class token."""
+
+    teacher: str
+    weights_hash: str
+    layout: Layout
+    channels: int
+    side: int
+    images: tuple[ImageRecord, ...]
+    summaries: bool = False
+
+    @property
+    def arrays(self) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+        """Type and shape of each array file."""
+        count = len(self.images)
+        arrays: dict[str, tuple[np.dtype, tuple[int, ...]]] = {
+            _VALUES: (np.dtype(np.float16), (count, self.side, self.side, self.channels)),
+            _DONE: (np.dtype(np.uint8), (count,)),
+        }
+        if self.summaries:
+            arrays[_SUMMARIES] = (np.dtype(np.float32), (count, self.channels))
+        return arrays
+
+
+def store_folder(features: Path, teacher: str, layout: Layout) -> Path:
+    """Where the store of a teacher lies in a folder of features."""
+    return Path(features) / f"{teacher}-{layout}"
+
+
+class FeatureStore:
+    """Features of the images of one capture by one teacher; reading is safe from several threads.
+
+    Attributes:
+        folder: where it lies.
+        manifest: what it holds; image indices are those of `manifest.images`.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        """Use `open` or `create`."""
+        self.folder = Path(folder)
+        self.manifest = manifest
+        self._indices = {image.name: index for index, image in enumerate(manifest.images)}
+        self._arrays = {name: _map_array(self.folder / name, *kind) for name, kind in manifest.arrays.items()}
+        self._cells = self._arrays[_VALUES].reshape(-1, manifest.channels)
+        if self._arrays[_DONE].max() > 1:
+            raise SamNerfError(f"{self.folder / _DONE} holds numbers other than 0 and 1; {_cure(self.folder)}")
+
+    def __reduce__(self) -> tuple[Any, tuple[Path]]:
+        # Other processes map the files themselves: a pickled memory-map would carry all its content.
+        return FeatureStore.open, (self.folder,)
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether a store was made in this folder (it may lack images)."""
+        return (Path(folder) / _MANIFEST).exists()
+
+    @staticmethod
+    def open(folder: Path) -> "FeatureStore":
+        """Open a store; images may still be missing.
+
+        Raises:
+            SamNerfError: if there is none, if it is foreign, malformed, truncated or of another version: which
+                file, and what to do.
+        """
+        folder = Path(folder)
+        if not FeatureStore.exists(folder):
+            raise SamNerfError(f"there is no feature store in {folder}; `samnerf extract` makes one")
+        return FeatureStore(folder, _read_manifest(folder))
+
+    @staticmethod
+    def create(folder: Path, manifest: Manifest) -> "FeatureStore":
+        """Make a store without features, its space on the disk reserved.
+
+        Raises:
+            SamNerfError: if there is one already, the disk is too small, or the folder cannot be written.
+        """
+        folder = Path(folder)
+        _check_names(folder, manifest)
+        if FeatureStore.exists(folder):
+            raise SamNerfError(f"there is a feature store in {folder} already; delete that folder to make a new one")
+        needed = sum(dtype.itemsize * int(np.prod(shape)) for dtype, shape in manifest.arrays.values())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, (dtype, shape) in manifest.arrays.items():
+                _reserve_array(folder / name, dtype, shape)
+        except OSError as error:
+            for name in manifest.arrays:
+                (folder / name).unlink(missing_ok=True)
+            if error.errno != errno.ENOSPC:
+                raise unwritable(folder, error) from error
+            raise SamNerfError(
+                f"no space left on the disk of {folder}: the feature store needs {needed / 1e9:.3g} GB; free some, or "
+                "name another folder for the features"
+            ) from error
+        document = {"format": FORMAT, "version": VERSION, "dtype": "float16", **asdict(manifest)}
+        write_json(folder / _MANIFEST, document)
+        return FeatureStore(folder, manifest)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the images, in the order of their indices."""
+        return tuple(self._indices)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Names of the images whose features are not there yet."""
+        done = self._arrays[_DONE]
+        return tuple(name for name, index in self._indices.items() if not done[index])
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image has its features."""
+        return bool(self._arrays[_DONE].all())
+
+    def index(self, name: str) -> int:
+        """Index of an image.
+
+        Raises:
+            SamNerfError: if the store was made without that image.
+        """
+        if name not in self._indices:
+            raise SamNerfError(f"the feature store {self.folder} has no image {name!r}; {_cure(self.folder)}")
+        return self._indices[name]
+
+    def check(
+        self,
+        teacher: str,
+        weights_hash: str | None = None,
+        layout: Layout | None = None,
+        images: Sequence[ImageRecord] | None = None,
+    ) -> None:
+        """Hold the store against what is at hand now; what is None is not compared.
+
+        Raises:
+            SamNerfError: naming the first difference: another teacher, other weights, another layout, or the image
+                that was added, removed or changed.
+        """
+        made = self.manifest
+        for what, then, now in [("teacher", made.teacher, teacher), ("layout", made.layout, layout or made.layout)]:
+            if then != now:
+                raise SamNerfError(
+                    f"the feature store {self.folder} was made with {what} {then!r}, not {now!r}; {_cure(self.folder)}"
+                )
+        if weights_hash is not None and weights_hash != made.weights_hash:
+            raise SamNerfError(
+                f"the feature store {self.folder} was made by other weights of {teacher!r} ({made.weights_hash[:12]}..., "
+                f"now {weights_hash[:12]}...); {_cure(self.folder)}"
+            )
+        if images is not None:
+            self._check_images(images)
+
+    def put(self, name: str, feature_map: FeatureMap) -> None:
+        """Store the features of one image; once this returns they survive a kill.
+
+        Raises:
+            SamNerfError: if the disk is full or the features do not fit into 16-bit floats.
+            ValueError: if the map is not one that this store is made for.
+        """
+        index = self.index(name)
+        self._check_map(name, feature_map)
+        cells = feature_map.values.detach().permute(1, 2, 0).to("cpu", torch.float16).contiguous().numpy()
+        if not np.isfinite(cells).all():
+            raise SamNerfError(
+                f"features of image {name!r} by {self.manifest.teacher!r} are not finite in 16-bit floats; are its "
+                "weights intact?"
+            )
+        self._write(_VALUES, index, cells)
+        if feature_map.summary is not None:
+            self._write(_SUMMARIES, index, feature_map.summary.detach().to("cpu", torch.float32).numpy())
+        self._write(_DONE, index, np.ones((), np.uint8))
+
+    def map(self, name: str) -> FeatureMap:
+        """The features of one image, in float32 on the CPU.
+
+        Raises:
+            SamNerfError: if the store has no such image, or not its features yet.
+        """
+        index = self.index(name)
+        if not self._arrays[_DONE][index]:
+            raise SamNerfError(f"features of image {name!r} are missing in {self.folder}; run `samnerf extract` again")
+        values = torch.from_numpy(self._arrays[_VALUES][index].astype(np.float32)).permute(2, 0, 1).contiguous()
+        summary = torch.from_numpy(np.array(self._arrays[_SUMMARIES][index])) if self.manifest.summaries else None
+        return FeatureMap(
+            values, self.manifest.images[index].size, self.manifest.layout, self.manifest.teacher, summary
+        )
+
+    def gather(
+        self, image_indices: Int[Tensor, " n"], rows: Int[Tensor, " n"], columns: Int[Tensor, " n"]
+    ) -> Float[Tensor, "n channels"]:
+        """Features of single cells, in float32 on the CPU. Images are counted as in `names`.
+
+        Raises:
+            IndexError: if there is no such cell.
+            SamNerfError: if features of one of the images are missing.
+        """
+        indices = [axis.to("cpu", torch.int64).numpy() for axis in (image_indices, rows, columns)]
+        shape = self._arrays[_VALUES].shape[:3]
+        # ravel_multi_index refuses what lies outside with a ValueError that does not say which.
+        for what, axis, size in zip(("image", "row", "column"), indices, shape, strict=True):
+            if axis.size and (axis.min() < 0 or axis.max() >= size):
+                raise IndexError(f"{what} {axis.min()} to {axis.max()} asked for; there are {size}, counted from 0")
+        if not self._arrays[_DONE][indices[0]].all():
+            raise SamNerfError(f"features of some images are missing in {self.folder}; run `samnerf extract` again")
+        cells = self._cells.take(np.ravel_multi_index(indices, shape), axis=0)
+        return torch.from_numpy(np.asarray(cells)).float()
+
+    def summary_mean(self) -> Float[Tensor, " channels"] | None:
+        """Mean class token of the images that are done; None if the encoder has none.
+
+        Raises:
+            SamNerfError: if no image is done.
+        """
+        if not self.manifest.summaries:
+            return None
+        done = self._arrays[_DONE] == 1
+        if not done.any():
+            raise SamNerfError(f"the feature store {self.folder} is empty; run `samnerf extract` again")
+        return torch.from_numpy(np.asarray(self._arrays[_SUMMARIES][done].mean(axis=0)))
+
+    def _check_map(self, name: str, feature_map: FeatureMap) -> None:
+        made = self.manifest
+        pairs = {
+            "teacher": (feature_map.teacher, made.teacher),
+            "layout": (feature_map.layout, made.layout),
+            "channels": (feature_map.channels, made.channels),
+            "side": (feature_map.side, made.side),
+            "image size": (tuple(feature_map.image_size), made.images[self.index(name)].size),
+        }
+        for what, (now, then) in pairs.items():
+            if now != then:
+                raise ValueError(f"{what} of the map of {name!r} is {now!r}; the store expects {then!r}")
+        if (feature_map.summary is not None) != made.summaries:
+            raise ValueError(f"the map of {name!r} and the store disagree on whether there is a summary")
+
+    def _check_images(self, images: Sequence[ImageRecord]) -> None:
+        where, cure = f"the feature store {self.folder} was made of other images", _cure(self.folder)
+        names = {image.name for image in images}
+        for image in images:
+            if image.name not in self._indices:
+                raise SamNerfError(f"{where}: it has no {image.name!r}; {cure}")
+            then = self.manifest.images[self._indices[image.name]]
+            if tuple(image.size) != then.size:
+                sizes = " now, ".join(f"{width} x {height}" for height, width in (image.size, then.size))
+                raise SamNerfError(f"{where}: {image.name!r} has {sizes} pixels then; {cure}")
+            if image.sha256 != then.sha256:
+                raise SamNerfError(f"{where}: the file of {image.name!r} has changed since; {cure}")
+        for name in self._indices:
+            if name not in names:
+                raise SamNerfError(f"{where}: {name!r} is no longer in the capture; {cure}")
+
+    def _write(self, name: str, index: int, content: np.ndarray) -> None:
+        # Written through the file, not through the map: a full disk is then an error and not a bus fault.
+        path = self.folder / name
+        array = self._arrays[name]
+        data = memoryview(np.ascontiguousarray(content)).cast("B")
+        offset = array.offset + index * (array.nbytes // len(array))
+        try:
+            descriptor = os.open(path, os.O_WRONLY)
+            try:
+                while data:
+                    written = os.pwrite(descriptor, data, offset)
+                    data, offset = data[written:], offset + written
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+
+@contextlib.contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Keep other processes from making or filling the store in `folder`; ends with the process at the latest.
+
+    Raises:
+        SamNerfError: if another process holds it, or the folder cannot be written.
+    """
+    path = Path(folder) / ".lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SamNerfError(f"another process is extracting into {folder}; wait for it or stop it") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _cure(folder: Path) -> str:
+    return f"delete {folder} and run `samnerf extract` again, or name another folder for the features"
+
+
+def _reserve_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        )
+        file.flush()
+        # Zeros, and blocks that are ours: a disk too small is found out now and not after hours.
+        start, size = file.tell(), dtype.itemsize * int(np.prod(shape))
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), start, size)
+        else:  # macOS
+            file.truncate(start + size)
+        os.fsync(file.fileno())
+
+
+def _map_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
+    try:
+        array = np.load(path, mmap_mode="r")
+    except FileNotFoundError as error:
+        raise SamNerfError(f"{path} is missing; {_cure(path.parent)}") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise SamNerfError(f"{path} is truncated or not an array of numbers ({error}); {_cure(path.parent)}") from error
+    if not isinstance(array, np.memmap) or array.dtype != dtype or array.shape != shape:
+        raise SamNerfError(
+            f"{path} holds {getattr(array, 'dtype', type(array).__name__)} {list(getattr(array, 'shape', ()))} but its "
+            f"manifest promises {dtype} {list(shape)}; {_cure(path.parent)}"
+        )
+    return array
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / _MANIFEST
+    document = read_json(path, "feature manifest")
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise SamNerfError(f'feature manifest {path} does not say "format": "{FORMAT}"; {_cure(folder)}')
+    if document.get("version") != VERSION:
+        raise SamNerfError(
+            f"feature manifest {path} is of version {document.get('version')!r}; this program reads version {VERSION}; "
+            f"{_cure(folder)}"
+        )
+    rules = {
+        "teacher": lambda value: isinstance(value, str) and value,
+        "weights_hash": lambda value: isinstance(value, str) and value,
+        "layout": lambda value: value in LAYOUTS,
+        "channels": _positive,
+        "side": _positive,
+        "dtype": lambda value: value == "float16",
+        "summaries": lambda value: isinstance(value, bool),
+        "images": lambda value: isinstance(value, list) and value,
+    }
+    for key, rule in rules.items():
+        if not rule(document.get(key)):
+            raise SamNerfError(f"feature manifest {path}: {key!r} is {document.get(key)!r}; {_cure(folder)}")
+    images = tuple(_image_record(entry, path) for entry in document["images"])
+    fields = {key: document[key] for key in ("teacher", "weights_hash", "layout", "channels", "side", "summaries")}
+    manifest = Manifest(images=images, **fields)
+    _check_names(folder, manifest)
+    return manifest
+
+
+def _image_record(entry: Any, path: Path) -> ImageRecord:
+    fields = entry if isinstance(entry, dict) else {}
+    name, size, sha256 = fields.get("name"), fields.get("size"), fields.get("sha256")
+    sized = isinstance(size, list) and len(size) == 2 and all(_positive(value) for value in size)
+    if not (sized and isinstance(name, str) and name and isinstance(sha256, str) and sha256):
+        raise SamNerfError(
+            f"feature manifest {path}: {entry!r} does not give name, size and sha256 of an image; {_cure(path.parent)}"
+        )
+    return ImageRecord(name, (size[0], size[1]), sha256)
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _check_names(folder: Path, manifest: Manifest) -> None:
+    names = [image.name for image in manifest.images]
+    if not names:
+        raise SamNerfError(f"a feature store in {folder} needs at least one image")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise SamNerfError(f"feature manifest of {folder} has two images called {twice!r}; {_cure(folder)}")
