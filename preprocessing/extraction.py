@@ -14,12 +14,12 @@ from rich.text import Text
 
 from samnerf.errors import SamNerfError
 from samnerf.feature_map import FeatureMap, Layout
-from samnerf.feature_store import FeatureStore, ImageRecord, Manifest, sole_writer, store_folder
+from samnerf.feature_manifest import ImageRecord, Manifest
+from samnerf.feature_store import FeatureStore, sole_writer, store_folder
 from samnerf.preprocessing.captures import Capture, Frame, read_capture
 from samnerf.preprocessing.images import read_image
 from samnerf.teachers.contracts import Encoder
-
-KINDS = ("sam", "clipseg")
+from samnerf.teachers.pairs import KINDS, Kind, load_encoder
 
 _IMAGES_AHEAD = 3
 
@@ -27,12 +27,12 @@ _IMAGES_AHEAD = 3
 def extract_features(
     capture: Path,
     pair: str,
-    kinds: Sequence[str] = KINDS,
+    kinds: Sequence[Kind] = KINDS,
     layout: Layout | None = None,
     device: str = "cpu",
     features: Path | None = None,
     console: Console | None = None,
-) -> dict[str, FeatureStore]:
+) -> dict[Kind, FeatureStore]:
     """Features of every image of a capture by the teachers of a pair; what is in a store already is kept.
 
     Args:
@@ -51,8 +51,6 @@ def extract_features(
         SamNerfError: if the capture is malformed, a store was made by other weights or of other images, or the
             disk is full. What is done by then is kept, as on KeyboardInterrupt, and the next call goes on.
     """
-    from samnerf.teachers.pairs import load_encoder  # who reads stores needs no teacher
-
     # Images are decoded below, once each; here a look at their headers is enough.
     checked = read_capture(capture, decode=False)
     console = console or Console(quiet=True)

@@ -17,7 +17,6 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,48 +25,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from samnerf.atomic_files import read_json, unwritable, write_json
+from samnerf.atomic_files import unwritable
 from samnerf.errors import SamNerfError
-from samnerf.feature_map import LAYOUTS, FeatureMap, Layout
+from samnerf.feature_manifest import FILE, ImageRecord, Manifest, cure
+from samnerf.feature_map import FeatureMap, Layout
 
-FORMAT = "samnerf-features"
-VERSION = 1
-
-_MANIFEST, _VALUES, _SUMMARIES, _DONE = "manifest.json", "values.npy", "summaries.npy", "done.npy"
-
-
-@dataclass(frozen=True)
-class ImageRecord:
-    """Which image: its name in the capture, (H, W) in pixels, and the SHA-256 of its file."""
-
-    name: str
-    size: tuple[int, int]
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a store holds. `summaries` says whether the encoder has a class token."""
-
-    teacher: str
-    weights_hash: str
-    layout: Layout
-    channels: int
-    side: int
-    images: tuple[ImageRecord, ...]
-    summaries: bool = False
-
-    @property
-    def arrays(self) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
-        """Type and shape of each array file."""
-        count = len(self.images)
-        arrays: dict[str, tuple[np.dtype, tuple[int, ...]]] = {
-            _VALUES: (np.dtype(np.float16), (count, self.side, self.side, self.channels)),
-            _DONE: (np.dtype(np.uint8), (count,)),
-        }
-        if self.summaries:
-            arrays[_SUMMARIES] = (np.dtype(np.float32), (count, self.channels))
-        return arrays
+_VALUES, _SUMMARIES, _DONE = "values.npy", "summaries.npy", "done.npy"
 
 
 def store_folder(features: Path, teacher: str, layout: Layout) -> Path:
@@ -88,10 +51,10 @@ class FeatureStore:
         self.folder = Path(folder)
         self.manifest = manifest
         self._indices = {image.name: index for index, image in enumerate(manifest.images)}
-        self._arrays = {name: _map_array(self.folder / name, *kind) for name, kind in manifest.arrays.items()}
+        self._arrays = {name: _map_array(self.folder / name, *kind) for name, kind in _array_kinds(manifest).items()}
         self._cells = self._arrays[_VALUES].reshape(-1, manifest.channels)
         if self._arrays[_DONE].max() > 1:
-            raise SamNerfError(f"{self.folder / _DONE} holds numbers other than 0 and 1; {_cure(self.folder)}")
+            raise SamNerfError(f"{self.folder / _DONE} holds numbers other than 0 and 1; {cure(self.folder)}")
 
     def __reduce__(self) -> tuple[Any, tuple[Path]]:
         # Other processes map the files themselves: a pickled memory-map would carry all its content.
@@ -100,7 +63,7 @@ class FeatureStore:
     @staticmethod
     def exists(folder: Path) -> bool:
         """Whether a store was made in this folder (it may lack images)."""
-        return (Path(folder) / _MANIFEST).exists()
+        return (Path(folder) / FILE).exists()
 
     @staticmethod
     def open(folder: Path) -> "FeatureStore":
@@ -113,7 +76,7 @@ class FeatureStore:
         folder = Path(folder)
         if not FeatureStore.exists(folder):
             raise SamNerfError(f"there is no feature store in {folder}; `samnerf extract` makes one")
-        return FeatureStore(folder, _read_manifest(folder))
+        return FeatureStore(folder, Manifest.load(folder))
 
     @staticmethod
     def create(folder: Path, manifest: Manifest) -> "FeatureStore":
@@ -123,16 +86,16 @@ class FeatureStore:
             SamNerfError: if there is one already, the disk is too small, or the folder cannot be written.
         """
         folder = Path(folder)
-        _check_names(folder, manifest)
         if FeatureStore.exists(folder):
             raise SamNerfError(f"there is a feature store in {folder} already; delete that folder to make a new one")
-        needed = sum(dtype.itemsize * int(np.prod(shape)) for dtype, shape in manifest.arrays.values())
+        kinds = _array_kinds(manifest)
+        needed = sum(dtype.itemsize * int(np.prod(shape)) for dtype, shape in kinds.values())
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for name, (dtype, shape) in manifest.arrays.items():
+            for name, (dtype, shape) in kinds.items():
                 _reserve_array(folder / name, dtype, shape)
         except OSError as error:
-            for name in manifest.arrays:
+            for name in kinds:
                 (folder / name).unlink(missing_ok=True)
             if error.errno != errno.ENOSPC:
                 raise unwritable(folder, error) from error
@@ -140,8 +103,7 @@ class FeatureStore:
                 f"no space left on the disk of {folder}: the feature store needs {needed / 1e9:.3g} GB; free some, or "
                 "name another folder for the features"
             ) from error
-        document = {"format": FORMAT, "version": VERSION, "dtype": "float16", **asdict(manifest)}
-        write_json(folder / _MANIFEST, document)
+        manifest.save(folder)
         return FeatureStore(folder, manifest)
 
     @property
@@ -167,7 +129,7 @@ class FeatureStore:
             SamNerfError: if the store was made without that image.
         """
         if name not in self._indices:
-            raise SamNerfError(f"the feature store {self.folder} has no image {name!r}; {_cure(self.folder)}")
+            raise SamNerfError(f"the feature store {self.folder} has no image {name!r}; {cure(self.folder)}")
         return self._indices[name]
 
     def check(
@@ -187,15 +149,15 @@ class FeatureStore:
         for what, then, now in [("teacher", made.teacher, teacher), ("layout", made.layout, layout or made.layout)]:
             if then != now:
                 raise SamNerfError(
-                    f"the feature store {self.folder} was made with {what} {then!r}, not {now!r}; {_cure(self.folder)}"
+                    f"the feature store {self.folder} was made with {what} {then!r}, not {now!r}; {cure(self.folder)}"
                 )
         if weights_hash is not None and weights_hash != made.weights_hash:
             raise SamNerfError(
                 f"the feature store {self.folder} was made by other weights of {teacher!r} ({made.weights_hash[:12]}..., "
-                f"now {weights_hash[:12]}...); {_cure(self.folder)}"
+                f"now {weights_hash[:12]}...); {cure(self.folder)}"
             )
         if images is not None:
-            self._check_images(images)
+            made.check_images(images, self.folder)
 
     def put(self, name: str, feature_map: FeatureMap) -> None:
         """Store the features of one image; once this returns they survive a kill.
@@ -280,27 +242,11 @@ class FeatureStore:
         if (feature_map.summary is not None) != made.summaries:
             raise ValueError(f"the map of {name!r} and the store disagree on whether there is a summary")
 
-    def _check_images(self, images: Sequence[ImageRecord]) -> None:
-        where, cure = f"the feature store {self.folder} was made of other images", _cure(self.folder)
-        names = {image.name for image in images}
-        for image in images:
-            if image.name not in self._indices:
-                raise SamNerfError(f"{where}: it has no {image.name!r}; {cure}")
-            then = self.manifest.images[self._indices[image.name]]
-            if tuple(image.size) != then.size:
-                sizes = " now, ".join(f"{width} x {height}" for height, width in (image.size, then.size))
-                raise SamNerfError(f"{where}: {image.name!r} has {sizes} pixels then; {cure}")
-            if image.sha256 != then.sha256:
-                raise SamNerfError(f"{where}: the file of {image.name!r} has changed since; {cure}")
-        for name in self._indices:
-            if name not in names:
-                raise SamNerfError(f"{where}: {name!r} is no longer in the capture; {cure}")
-
     def _write(self, name: str, index: int, content: np.ndarray) -> None:
         # Written through the file, not through the map: a full disk is then an error and not a bus fault.
         path = self.folder / name
         array = self._arrays[name]
-        data = memoryview(np.ascontiguousarray(content)).cast("B")
+        data = memoryview(content.tobytes())
         offset = array.offset + index * (array.nbytes // len(array))
         try:
             descriptor = os.open(path, os.O_WRONLY)
@@ -338,8 +284,16 @@ def sole_writer(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _cure(folder: Path) -> str:
-    return f"delete {folder} and run `samnerf extract` again, or name another folder for the features"
+def _array_kinds(manifest: Manifest) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+    """Type and shape of each array file."""
+    count = len(manifest.images)
+    kinds: dict[str, tuple[np.dtype, tuple[int, ...]]] = {
+        _VALUES: (np.dtype(np.float16), (count, manifest.side, manifest.side, manifest.channels)),
+        _DONE: (np.dtype(np.uint8), (count,)),
+    }
+    if manifest.summaries:
+        kinds[_SUMMARIES] = (np.dtype(np.float32), (count, manifest.channels))
+    return kinds
 
 
 def _reserve_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
@@ -361,66 +315,12 @@ def _map_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap
     try:
         array = np.load(path, mmap_mode="r")
     except FileNotFoundError as error:
-        raise SamNerfError(f"{path} is missing; {_cure(path.parent)}") from error
+        raise SamNerfError(f"{path} is missing; {cure(path.parent)}") from error
     except (OSError, ValueError, EOFError) as error:
-        raise SamNerfError(f"{path} is truncated or not an array of numbers ({error}); {_cure(path.parent)}") from error
+        raise SamNerfError(f"{path} is truncated or not an array of numbers ({error}); {cure(path.parent)}") from error
     if not isinstance(array, np.memmap) or array.dtype != dtype or array.shape != shape:
         raise SamNerfError(
             f"{path} holds {getattr(array, 'dtype', type(array).__name__)} {list(getattr(array, 'shape', ()))} but its "
-            f"manifest promises {dtype} {list(shape)}; {_cure(path.parent)}"
+            f"manifest promises {dtype} {list(shape)}; {cure(path.parent)}"
         )
     return array
-
-
-def _read_manifest(folder: Path) -> Manifest:
-    path = folder / _MANIFEST
-    document = read_json(path, "feature manifest")
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise SamNerfError(f'feature manifest {path} does not say "format": "{FORMAT}"; {_cure(folder)}')
-    if document.get("version") != VERSION:
-        raise SamNerfError(
-            f"feature manifest {path} is of version {document.get('version')!r}; this program reads version {VERSION}; "
-            f"{_cure(folder)}"
-        )
-    rules = {
-        "teacher": lambda value: isinstance(value, str) and value,
-        "weights_hash": lambda value: isinstance(value, str) and value,
-        "layout": lambda value: value in LAYOUTS,
-        "channels": _positive,
-        "side": _positive,
-        "dtype": lambda value: value == "float16",
-        "summaries": lambda value: isinstance(value, bool),
-        "images": lambda value: isinstance(value, list) and value,
-    }
-    for key, rule in rules.items():
-        if not rule(document.get(key)):
-            raise SamNerfError(f"feature manifest {path}: {key!r} is {document.get(key)!r}; {_cure(folder)}")
-    images = tuple(_image_record(entry, path) for entry in document["images"])
-    fields = {key: document[key] for key in ("teacher", "weights_hash", "layout", "channels", "side", "summaries")}
-    manifest = Manifest(images=images, **fields)
-    _check_names(folder, manifest)
-    return manifest
-
-
-def _image_record(entry: Any, path: Path) -> ImageRecord:
-    fields = entry if isinstance(entry, dict) else {}
-    name, size, sha256 = fields.get("name"), fields.get("size"), fields.get("sha256")
-    sized = isinstance(size, list) and len(size) == 2 and all(_positive(value) for value in size)
-    if not (sized and isinstance(name, str) and name and isinstance(sha256, str) and sha256):
-        raise SamNerfError(
-            f"feature manifest {path}: {entry!r} does not give name, size and sha256 of an image; {_cure(path.parent)}"
-        )
-    return ImageRecord(name, (size[0], size[1]), sha256)
-
-
-def _positive(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _check_names(folder: Path, manifest: Manifest) -> None:
-    names = [image.name for image in manifest.images]
-    if not names:
-        raise SamNerfError(f"a feature store in {folder} needs at least one image")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise SamNerfError(f"feature manifest of {folder} has two images called {twice!r}; {_cure(folder)}")
