@@ -1,4 +1,5 @@
-"""Objects beyond one view: prompts lifted to 3D and objects that stay locked in every other view.
+"""Objects between prompts and masks: relevancy to points, masks to world points, colours by ID.
 
-Floor 3: may import views, scenes, teachers and the plain data. Start at `lifting`.
+Start with `lifting.py` (how an object prompted in one view is found in the others) and `relevancy.py` (how words
+become points). Floor 3: may import views, teachers' contracts and the plain data below them; knows no file format.
 """

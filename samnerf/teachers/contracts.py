@@ -1,6 +1,6 @@
 """What encoders and decoders promise; the rest of the program knows only this."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -11,6 +11,7 @@ from samnerf.masks import MaskPrediction
 from samnerf.prompts import PromptSet
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """Looks at images. `name` is written into every map, `weights_hash` into every feature store."""
 
@@ -28,6 +29,7 @@ class Encoder(Protocol):
         ...
 
 
+@runtime_checkable
 class MaskDecoder(Protocol):
     """Answers points, boxes and scribbles on a feature map. Phrases and world points are not its business."""
 
@@ -52,6 +54,7 @@ class MaskDecoder(Protocol):
         ...
 
 
+@runtime_checkable
 class TextDecoder(Protocol):
     """Answers phrases on a feature map."""
 
