@@ -26,6 +26,9 @@ from samnerf.teachers.phrase_tokens import phrase_tokens
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """What CLIPSeg normalises images with (its processor uses ImageNet's numbers, not CLIP's)."""
+VISION_NAMES = {"vision_model.": "clip.vision_model.", "reduces.": "decoder.reduces."}
+PHRASE_NAMES = {"text_model.": "clip.text_model.", "text_projection.": "clip.text_projection.", "decoder.": "decoder."}
+"""Our names of the two halves' weights -> those in `CLIPSegForImageSegmentation`."""
 
 
 def image_pixels(
@@ -88,7 +91,11 @@ class ClipSegEncoder(nn.Module):
         Raises:
             SamNerfError: if one is missing or has another shape; `source` names the file.
         """
-        _load(self, state, {"vision_model.": "clip.vision_model.", "reduces.": "decoder.reduces."}, source)
+        _load(self, state, VISION_NAMES, source)
+
+    def exported_weights(self) -> dict[str, Tensor]:
+        """The inverse of `load_weights`."""
+        return {_renamed(name, VISION_NAMES): tensor for name, tensor in self.state_dict().items()}
 
     def forward(self, pixels: Float[Tensor, "images 3 rows columns"]) -> Float[Tensor, "images tokens channels"]:
         """Reduced activations of normalised images: the class token, then the patches row by row."""
@@ -141,12 +148,11 @@ class ClipSegTextDecoder(nn.Module):
             SamNerfError: if one is missing or has another shape; `source` names the file.
         """
         self._cached_embedding.cache_clear()
-        names = {
-            "text_model.": "clip.text_model.",
-            "text_projection.": "clip.text_projection.",
-            "decoder.": "decoder.",
-        }
-        _load(self, state, names, source)
+        _load(self, state, PHRASE_NAMES, source)
+
+    def exported_weights(self) -> dict[str, Tensor]:
+        """The inverse of `load_weights`."""
+        return {_renamed(name, PHRASE_NAMES): tensor for name, tensor in self.state_dict().items()}
 
     def embed(self, phrases: list[str]) -> Float[Tensor, "phrases projection"]:
         """CLIP's embedding of each phrase.
@@ -196,11 +202,15 @@ class ClipSegTextDecoder(nn.Module):
         return super()._apply(*arguments, **options)
 
 
+def _renamed(name: str, prefixes: dict[str, str]) -> str:
+    prefix = next(prefix for prefix in prefixes if name.startswith(prefix))
+    return prefixes[prefix] + name.removeprefix(prefix)
+
+
 def _load(module: nn.Module, state: Mapping[str, Tensor], prefixes: dict[str, str], source: str) -> None:
     taken = {}
     for name, mine in module.state_dict().items():
-        prefix = next(prefix for prefix in prefixes if name.startswith(prefix))
-        key = prefixes[prefix] + name.removeprefix(prefix)
+        key = _renamed(name, prefixes)
         if key not in state:
             raise SamNerfError(f"{source} lacks {key}; expected the weights of a CLIPSeg")
         if state[key].shape != mine.shape:

@@ -1,0 +1,113 @@
+"""The tiny CLIPSeg: transformers' classes at a size that a CPU trains and runs.
+
+It sees 256 x 256 pixels in patches of 8 and its maps have 32 x 32 cells of 96 channels (three levels of 32).
+Words are coded as for the released weights, but the text model learned only the words of procedural scenes:
+the file holds their rows of the token embedding, every other row is zero, and training taught the network
+that such a word says nothing.
+"""
+
+import hashlib
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import CLIPSegConfig
+
+from samnerf.errors import SamNerfError
+from samnerf.teachers.clipseg import ClipSegEncoder, ClipSegTextDecoder
+
+NAME = "tiny-clipseg"
+IMAGE_SIDE = 256
+PATCH = 8
+SIDE = IMAGE_SIDE // PATCH
+LEVELS = (1, 2, 3)
+REDUCED = 32
+CHANNELS = len(LEVELS) * REDUCED
+TEXT_WIDTH = 64
+WEIGHTS = Path(__file__).parent / "weights" / "tiny_clipseg.safetensors"
+
+WORDS = "clip.text_model.embeddings.token_embedding.weight"
+KNOWN_CODES = "clip.text_model.embeddings.token_embedding.known_codes"
+KNOWN_ROWS = "clip.text_model.embeddings.token_embedding.known_rows"
+
+
+def tiny_clipseg_config() -> CLIPSegConfig:
+    """The configuration; every dimension not named here is that of the released CLIPSeg."""
+    return CLIPSegConfig(
+        text_config={
+            "hidden_size": TEXT_WIDTH,
+            "intermediate_size": 2 * TEXT_WIDTH,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+        },
+        vision_config={
+            "hidden_size": 128,
+            "intermediate_size": 384,
+            "num_hidden_layers": max(LEVELS) + 1,
+            "num_attention_heads": 4,
+            "image_size": IMAGE_SIDE,
+            "patch_size": PATCH,
+        },
+        projection_dim=64,
+        extract_layers=list(LEVELS),
+        reduce_dim=REDUCED,
+        decoder_num_attention_heads=2,
+        decoder_intermediate_size=128,
+        use_complex_transposed_convolution=True,
+    )
+
+
+def load_tiny_clipseg_encoder(device: torch.device | str = "cpu", weights: Path = WEIGHTS) -> ClipSegEncoder:
+    """The bundled image half, frozen.
+
+    Raises:
+        SamNerfError: if the weights are missing or are not those of the tiny CLIPSeg.
+    """
+    state, weights_hash = read_tiny_clipseg(weights)
+    encoder = ClipSegEncoder(tiny_clipseg_config(), NAME, weights_hash=weights_hash)
+    encoder.load_weights(state, str(weights))
+    return encoder.requires_grad_(False).to(device)
+
+
+def load_tiny_clipseg_decoder(device: torch.device | str = "cpu", weights: Path = WEIGHTS) -> ClipSegTextDecoder:
+    """The bundled phrase half, frozen.
+
+    Raises:
+        SamNerfError: if the weights are missing or are not those of the tiny CLIPSeg.
+    """
+    state, _ = read_tiny_clipseg(weights)
+    decoder = ClipSegTextDecoder(tiny_clipseg_config(), NAME)
+    decoder.load_weights(state, str(weights))
+    return decoder.requires_grad_(False).to(device)
+
+
+def read_tiny_clipseg(weights: Path) -> tuple[dict[str, Tensor], str]:
+    """The weights in float32 by the names of `CLIPSegForImageSegmentation`, and the SHA-256 of their file.
+
+    Raises:
+        SamNerfError: if the file is missing, damaged, or of something else.
+    """
+    try:
+        content = Path(weights).read_bytes()
+        state = safetensors.torch.load(content)
+    except FileNotFoundError as error:
+        raise SamNerfError(f"the weights {weights} do not exist; `samnerf train-teachers` makes them") from error
+    except (OSError, SafetensorError) as error:
+        raise SamNerfError(f"the weights {weights} cannot be read: {error}") from error
+    if KNOWN_CODES not in state or KNOWN_ROWS not in state:
+        raise SamNerfError(f"the weights {weights} lack {KNOWN_ROWS}; expected those of the tiny CLIPSeg")
+    codes, rows = state.pop(KNOWN_CODES), state.pop(KNOWN_ROWS)
+    state = {name: value.float() for name, value in state.items()}
+    state[WORDS] = torch.zeros(tiny_clipseg_config().text_config.vocab_size, rows.shape[1])
+    state[WORDS][codes.long()] = rows.float()
+    return state, hashlib.sha256(content).hexdigest()
+
+
+def packed(encoder: ClipSegEncoder, decoder: ClipSegTextDecoder) -> dict[str, Tensor]:
+    """What the weights' file holds of the two halves; the inverse of `read_tiny_clipseg`."""
+    state = encoder.exported_weights() | decoder.exported_weights()
+    words = state.pop(WORDS)
+    codes = words.abs().sum(dim=1).nonzero()[:, 0]
+    return state | {KNOWN_CODES: codes.int(), KNOWN_ROWS: words[codes]}
