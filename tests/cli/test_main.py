@@ -30,7 +30,7 @@ def command(monkeypatch):
                 return run(self)
 
         module = types.ModuleType("probe_command")
-        module.Probe = Probe
+        vars(module)["Probe"] = Probe
         monkeypatch.setitem(sys.modules, "probe_command", module)
         monkeypatch.setitem(cli.COMMANDS, "probe", cli.Command("probe_command", "Probe", "a probe"))
 
