@@ -222,9 +222,10 @@ def _splits(document: dict[str, Any], paths: Sequence[Path], file: Path) -> list
         )
     if shared := sorted(lists["train"] & (lists.get("val", set()) | lists.get("test", set()))):
         raise SamNerfError(f"capture {file}: {shared[0]} is listed both for training and for testing")
-    order: tuple[Split, ...] = ("train", "test", "val")
-    unused: Split = "unused"
-    return [next((split for split in order if path in lists.get(split, ())), unused) for path in paths]
+    members: dict[Path, Split] = {}
+    for split in ("val", "test", "train"):
+        members |= dict.fromkeys(lists.get(split, ()), split)
+    return [members.get(path, "unused") for path in paths]
 
 
 def _split_by_interval(frames: Sequence[Frame], order: Sequence[int]) -> list[Frame]:

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from samnerf.errors import SamNerfError
-from samnerf.feature_map import FeatureMap, Layout
 from samnerf.feature_manifest import ImageRecord, Manifest
+from samnerf.feature_map import FeatureMap, Layout
 from samnerf.feature_store import FeatureStore, sole_writer, store_folder
 from samnerf.preprocessing.captures import Capture, Frame, read_capture
 from samnerf.preprocessing.images import read_image

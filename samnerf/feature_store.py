@@ -153,8 +153,8 @@ class FeatureStore:
                 )
         if weights_hash is not None and weights_hash != made.weights_hash:
             raise SamNerfError(
-                f"the feature store {self.folder} was made by other weights of {teacher!r} ({made.weights_hash[:12]}..., "
-                f"now {weights_hash[:12]}...); {cure(self.folder)}"
+                f"the feature store {self.folder} was made by other weights of {teacher!r} (hash "
+                f"{made.weights_hash[:12]}, now {weights_hash[:12]}); {cure(self.folder)}"
             )
         if images is not None:
             made.check_images(images, self.folder)
