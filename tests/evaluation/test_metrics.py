@@ -1,0 +1,59 @@
+"""Worked numbers of the measures."""
+
+import math
+
+import numpy as np
+import pytest
+
+from samnerf.evaluation.metrics import hit, iou, mean, psnr, relevancy_peak
+
+
+def mask(*rows):
+    return np.array([[c == "#" for c in row] for row in rows])
+
+
+def test_iou_counts_shared_over_all():
+    assert iou(mask("##.", "..."), mask(".##", "...")) == pytest.approx(1 / 3)
+
+
+def test_iou_is_symmetric_and_one_for_equals():
+    a, b = mask("##", "#."), mask("#.", "##")
+    assert iou(a, b) == iou(b, a)
+    assert iou(a, a) == 1
+
+
+def test_iou_of_apart_is_zero_and_of_nothing_with_nothing_one():
+    assert iou(mask("#."), mask(".#")) == 0
+    assert iou(mask(".."), mask("#.")) == 0
+    assert iou(mask(".."), mask("..")) == 1
+
+
+def test_a_hit_lies_on_the_mask_and_within_the_image():
+    m = mask("#.", ".#")
+    assert hit((0.9, 0.2), m)
+    assert hit((1.0, 1.0), m)
+    assert not hit((1.5, 0.5), m)
+    assert not hit((2.0, 1.5), m)
+    assert not hit((-0.1, 0.5), m)
+
+
+def test_the_peak_is_the_centre_of_the_best_pixel():
+    relevancy = np.zeros((4, 5), np.float32)
+    relevancy[2, 3] = 1
+    assert relevancy_peak(relevancy) == (3.5, 2.5)
+
+
+def test_psnr_of_one_step_everywhere_is_that_of_the_definition():
+    a = np.full((4, 4, 3), 100, np.uint8)
+    assert psnr(a, a + np.uint8(1)) == pytest.approx(20 * math.log10(255))
+    assert psnr(a, a) == math.inf
+
+
+def test_psnr_does_not_wrap_around():
+    black, white = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)
+    assert psnr(black, white) == pytest.approx(0)
+
+
+def test_the_mean_of_nothing_is_no_number():
+    assert math.isnan(mean([]))
+    assert mean(iter([1.0, 2.0])) == 1.5
