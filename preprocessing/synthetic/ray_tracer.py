@@ -28,6 +28,8 @@ TEXTURE_STEP = 0.02
 NORMAL_STEP = 0.35
 LIGHT_STEP = 0.1
 LAMP_POINTS = 16
+OPENNESS_REACH = 3.5
+"""Radii of a ball within which it darkens its surroundings."""
 TEXTURE_OFFSETS = ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125))
 
 
@@ -156,9 +158,9 @@ def _object_hits(
         found = np.flatnonzero(cosines[index] > np.float32((1 - sine * sine) ** 0.5))
         if not found.size:
             continue
-        local = thing.rotation.T @ directions[:, found]
+        local = thing.rotation.T @ directions.take(found, axis=1)
         # Start at the point nearest to the object's centre, where single precision is at its best.
-        closest = away[index] * cosines[index, found]
+        closest = away[index] * cosines[index].take(found)
         starts = local * closest - (thing.rotation.T @ offsets[index])[:, None]
         yield index, found, closest + thing.solid.intersect(starts, local)
 
@@ -176,12 +178,12 @@ def _trace(
     normals = np.empty_like(directions)
     albedo = np.empty_like(directions)
     past = np.flatnonzero(ids == 0)
-    distances[past], normals[:, past], albedo[:, past] = _room(scene, origin, directions[:, past])
+    distances[past], normals[:, past], albedo[:, past] = _room(scene, origin, directions.take(past, axis=1))
     points = origin[:, None] + directions * distances
     for thing in scene.objects:
         mine = np.flatnonzero(ids == thing.id)
         if mine.size:
-            local = thing.rotation.T @ (points[:, mine] - np.float32(thing.centre)[:, None])
+            local = thing.rotation.T @ (points.take(mine, axis=1) - np.float32(thing.centre)[:, None])
             normals[:, mine] = thing.rotation @ thing.solid.normals(local)
             albedo[:, mine] = object_albedo(thing, local)
 
@@ -191,7 +193,7 @@ def _trace(
     cosines = np.maximum(_dot(towards_key, normals), 0)
     light = np.zeros_like(distances)
     facing = np.flatnonzero(cosines)
-    light[facing] = _lit_share(scene, points[:, facing], None if lamp_points is None else lamp_points[facing])
+    light[facing] = _lit_share(scene, points.take(facing, axis=1), None if lamp_points is None else lamp_points[facing])
 
     open_share = _openness(scene, points, normals, ids)
     ambient = (np.float32(0.75) + np.float32(0.25) * normals[2]) * open_share
@@ -201,12 +203,13 @@ def _trace(
     shiny = np.flatnonzero((ids > 0) & (cosines * light > 0))
     gloss = np.float32([0, *(thing.gloss for thing in scene.objects)])[ids[shiny]]
     sharpness = np.float32([1, *(thing.sharpness for thing in scene.objects)])[ids[shiny]]
-    halfway = towards_key[:, shiny] - directions[:, shiny]
+    halfway = towards_key.take(shiny, axis=1) - directions.take(shiny, axis=1)
     halfway /= _lengths(halfway)
-    glint = np.maximum(_dot(halfway, normals[:, shiny]), np.float32(1e-3)) ** sharpness
+    glint = np.maximum(_dot(halfway, normals.take(shiny, axis=1)), np.float32(1e-3)) ** sharpness
     # Fade the highlight in over the terminator, where Blinn-Phong would cut it off.
     glint *= np.minimum(cosines[shiny] * 4, 1) * light[shiny]
-    colours[:, shiny] += np.float32(lamp.key)[:, None] * gloss * glint
+    for channel in range(3):
+        colours[channel][shiny] += np.float32(lamp.key[channel]) * gloss * glint
     return _Trace(ids, distances, normals, np.clip(colours, 0, 1), irradiance, light)
 
 
@@ -214,16 +217,16 @@ def _room(
     scene: Scene, origin: Float32[np.ndarray, "3"], directions: Float32[np.ndarray, "3 n"]
 ) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, "3 n"], Float32[np.ndarray, "3 n"]]:
     """Distance, normal and albedo of floor, walls and ceiling along rays."""
-    safe = np.where(np.abs(directions) < 1e-9, np.float32(1e-9), directions)
-    low = np.float32([-ROOM_HALF_WIDTH, -ROOM_HALF_WIDTH, 0])
-    high = np.float32([ROOM_HALF_WIDTH, ROOM_HALF_WIDTH, ROOM_HEIGHT])
-    leaving = (np.where(safe > 0, high[:, None], low[:, None]) - origin[:, None]) / safe
+    middle = np.float32([0, 0, ROOM_HEIGHT / 2])[:, None] - origin[:, None]
+    half = np.float32([ROOM_HALF_WIDTH, ROOM_HALF_WIDTH, ROOM_HEIGHT / 2])[:, None]
+    safe = np.copysign(np.maximum(np.abs(directions), np.float32(1e-9)), directions)
+    leaving = (middle + np.copysign(half, safe)) / safe
     distances = np.minimum(np.minimum(leaving[0], leaving[1]), leaving[2])
-    normals = np.where(leaving == distances, -np.sign(safe), np.float32(0))
+    normals = (leaving == distances) * -np.sign(safe)
     x, y, z = origin[:, None] + directions * distances
     albedo = np.empty_like(directions)
     floor = np.flatnonzero(normals[2] == 1)
-    albedo[:, floor] = backdrop_albedo(scene.floor, x[floor], y[floor])
+    albedo[:, floor] = backdrop_albedo(scene.floor, x.take(floor), y.take(floor))
     wall = np.flatnonzero(normals[2] != 1)
     along = np.where(normals[0, wall] != 0, y[wall], x[wall])
     up = np.where(normals[2, wall] != 0, y[wall], z[wall])
@@ -285,12 +288,14 @@ def _openness(
     squared_distances = centres @ (-2 * points) + _dot(points, points) + (centres * centres).sum(axis=1)[:, None]
     for index, thing in enumerate(scene.objects):
         squared_radius = np.float32((0.8 * thing.solid.bounding_radius) ** 2)
-        near = np.flatnonzero((squared_distances[index] < 16 * squared_radius) & (ids != thing.id))
-        squared = np.maximum(squared_distances[index, near], squared_radius)
-        facing = np.maximum(_dot(centres[index][:, None] - points[:, near], normals[:, near]), 0)
+        reach = OPENNESS_REACH**2 * squared_radius
+        near = np.flatnonzero((squared_distances[index] < reach) & (ids != thing.id))
+        squared = np.maximum(squared_distances[index].take(near), squared_radius)
+        towards = centres[index][:, None] - points.take(near, axis=1)
+        facing = np.maximum(_dot(towards, normals.take(near, axis=1)), 0)
         hidden = facing * squared_radius / (squared * np.sqrt(squared))
-        # Fade out to zero at four radii, or the cut would show.
-        open_share[near] *= 1 - np.float32(0.85) * hidden * (1 - squared / (16 * squared_radius))
+        # Fade out to zero at the reach, or the cut would show.
+        open_share[near] *= 1 - np.float32(0.85) * hidden * (1 - squared / reach)
     return open_share
 
 
