@@ -258,7 +258,7 @@ def _tones(random: np.random.Generator, colour: str) -> tuple[Triple, Triple]:
     brightness = float(first @ [0.2126, 0.7152, 0.0722])
     if brightness < 0.2 and random.random() < 0.4:
         second = np.full(3, random.uniform(0.55, 0.75))
-    elif colour == "white" or random.random() < 0.4:
+    elif colour in ("white", "orange") or random.random() < 0.4:  # dark orange would be brown
         second = np.full(3, random.uniform(0.012, 0.04))
     else:
         second = first * random.uniform(0.12, 0.22)
