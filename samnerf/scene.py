@@ -4,7 +4,9 @@ Nothing of nerfstudio is loaded before a scene is. Its config.yml is YAML that b
 nerfstudio: open only those that you trust.
 """
 
+import contextlib
 import hashlib
+import io
 import warnings
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from jaxtyping import UInt8
 
 from samnerf.camera import Camera
 from samnerf.errors import SamNerfError
+from samnerf.feature_map import FeatureMap
 from samnerf.teachers.contracts import Encoder
 from samnerf.view import DistilledView, ImageView, RenderedView, View
 
@@ -134,7 +137,7 @@ class TrainedScene:
 
     def rendered_view(self, camera: Camera, name: str) -> View:
         """Colour rendered and the encoders run on it, even if features could be rendered."""
-        return RenderedView(name, camera, self.pipeline.model, self.encoder)
+        return RenderedView(name, camera, self.pipeline.model, self.encode)
 
     def image_view(self, name: str) -> View:
         """The photograph itself, with the teachers run on it.
@@ -145,7 +148,7 @@ class TrainedScene:
             SamNerfError: if no photograph has this name.
         """
         picture = self._picture(name)
-        return ImageView(name, self.image(name), self.encoder, None if picture.distorted else picture.camera)
+        return ImageView(name, self.image(name), self.encode, None if picture.distorted else picture.camera)
 
     def image(self, name: str) -> UInt8[np.ndarray, "height width 3"]:
         """The pixels of a photograph, sRGB."""
@@ -153,6 +156,11 @@ class TrainedScene:
         datamanager = self.pipeline.datamanager
         dataset = datamanager.train_dataset if picture.split == "train" else datamanager.eval_dataset
         return dataset.get_image_uint8(picture.index)[..., :3].numpy()
+
+    def encode(self, kind: str, image: UInt8[np.ndarray, "height width 3"]) -> FeatureMap:
+        """What the teacher of a kind says of an image, laid on its grid as the scene's own features are."""
+        spec = getattr(self.pipeline.model, "specs", {}).get(kind)
+        return self.encoder(kind).encode(image, None if spec is None else spec.layout)
 
     def encoder(self, kind: str) -> Encoder:
         """The encoder of a kind ("sam", "clipseg"), loaded when it is first asked for."""
@@ -182,7 +190,11 @@ def _load_pipeline(config: Path) -> tuple[Path, Any]:
         return loaded
 
     try:
-        _, pipeline, checkpoint, _ = eval_setup(config, test_mode="test", update_config_callback=beside_the_config)
+        # In the mode "inference" no image is read before it is asked for.
+        with contextlib.redirect_stdout(io.StringIO()):
+            _, pipeline, checkpoint, _ = eval_setup(
+                config, test_mode="inference", update_config_callback=beside_the_config
+            )
     except SamNerfError:
         raise
     # nerfstudio asserts, exits, or lets whatever torch, YAML and the dataparser raise pass through.

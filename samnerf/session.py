@@ -79,7 +79,7 @@ class Session:
             raise SamNerfError(f"object {prompts.name!r} has no prompts; give points, boxes, scribbles or a phrase")
         here = self._belonging_here(view, prompts)
         if here.empty:
-            return _no_answer(view, f"its prompts belong to view {prompts.view!r}")
+            return no_answer(view, f"its prompts belong to view {prompts.view!r}")
         here.check(view.image_size)
         points = list(here.points)
         for scribble in here.scribbles:
@@ -89,7 +89,7 @@ class Session:
         if here.phrase is not None:
             groups = self._with_phrase(view, groups, points, here.phrase)
         if not groups:
-            return _no_answer(view, _why_nothing(here))
+            return no_answer(view, _why_nothing(here))
         decoded = tuple(replace(group, name=prompts.name) for group in groups)
         return Answer(_union([self._decode(view, group, candidates) for group in decoded]), decoded)
 
@@ -230,7 +230,8 @@ def _union(predictions: list[MaskPrediction]) -> MaskPrediction:
     )
 
 
-def _no_answer(view: View, reason: str) -> Answer:
+def no_answer(view: View, reason: str) -> Answer:
+    """An empty mask with score 0, and why."""
     empty = MaskPrediction(torch.full((1, *view.image_size), NOTHING), torch.zeros(1), torch.full((1, 1, 1), NOTHING))
     return Answer(empty, (), reason)
 

@@ -17,10 +17,9 @@ from torch import Tensor
 
 from samnerf.camera import Camera
 from samnerf.feature_map import FeatureMap
-from samnerf.teachers.contracts import Encoder
 
-Encoders = Callable[[str], Encoder]
-"""Gives the encoder of a kind ("sam", "clipseg"), loading it when it is first asked for."""
+Encode = Callable[[str, UInt8[np.ndarray, "height width 3"]], FeatureMap]
+"""Runs the encoder of a kind ("sam", "clipseg") on an sRGB image."""
 
 
 @runtime_checkable
@@ -116,12 +115,12 @@ class DistilledView(_FieldView):
 class RenderedView(_FieldView):
     """Colour rendered from the field, then the encoders run on it: what one does without distillation."""
 
-    def __init__(self, name: str, camera: Camera, renderer: Renderer, encoders: Encoders) -> None:
+    def __init__(self, name: str, camera: Camera, renderer: Renderer, encode: Encode) -> None:
         super().__init__(name, camera, renderer)
-        self._encoders = encoders
+        self._encode = encode
 
     def _make_feature_map(self, kind: str) -> FeatureMap:
-        return self._encoders(kind).encode(self.rgb)
+        return self._encode(kind, self.rgb)
 
 
 class ImageView(View):
@@ -131,14 +130,14 @@ class ImageView(View):
         self,
         name: str,
         image: UInt8[np.ndarray, "height width 3"],
-        encoders: Encoders,
+        encode: Encode,
         camera: Camera | None = None,
         depth: Float[Tensor, "height width"] | None = None,
     ) -> None:
         super().__init__(name, (image.shape[0], image.shape[1]), camera)
         self._image = image
         self._depth = depth
-        self._encoders = encoders
+        self._encode = encode
 
     @property
     def rgb(self) -> UInt8[np.ndarray, "height width 3"]:
@@ -151,4 +150,4 @@ class ImageView(View):
         return self._depth
 
     def _make_feature_map(self, kind: str) -> FeatureMap:
-        return self._encoders(kind).encode(self._image)
+        return self._encode(kind, self._image)

@@ -1,6 +1,7 @@
 """A toy world: coloured squares over a floor, whose features are their IDs, so that laws hold exactly."""
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from samnerf.camera import Camera
 from samnerf.feature_map import FeatureMap, cell_centres
 from samnerf.masks import MaskPrediction
-from samnerf.prompts import PromptSet
+from samnerf.scene import TrainedScene
 from samnerf.view import DistilledView, ImageView
 
 SIDE = 32
@@ -154,6 +155,33 @@ def _pixel_features(feature_map):
     return feature_map.values.argmax(0)[cells[..., 1], cells[..., 0]]
 
 
+class ToyDataset:
+    """Photographs as nerfstudio's datasets give them."""
+
+    def __init__(self, cameras, names):
+        self.image_filenames = [f"images/{name}.png" for name in names]
+        self._cameras = [cameras[name] for name in names]
+        self.cameras = [
+            SimpleNamespace(
+                camera_to_worlds=c.camera_to_world,
+                fx=torch.tensor([c.fx]),
+                fy=torch.tensor([c.fy]),
+                cx=torch.tensor([c.cx]),
+                cy=torch.tensor([c.cy]),
+                height=torch.tensor([c.height]),
+                width=torch.tensor([c.width]),
+                distortion_params=None,
+            )
+            for c in self._cameras
+        ]
+
+    def __len__(self):
+        return len(self.cameras)
+
+    def get_image_uint8(self, index):
+        return (ToyField().render_colour(self._cameras[index])[0] * 255).to(torch.uint8)
+
+
 class Toy:
     """What tests need of the toy world."""
 
@@ -174,7 +202,7 @@ class Toy:
     def image_view(name="a", field=None, **camera):
         image = (field or ToyField()).render_colour(look_down(**camera))[0]
         encoders = {kind: ToyEncoder(kind) for kind in ("sam", "clipseg")}
-        return ImageView(name, (image * 255).to(torch.uint8).numpy(), encoders.__getitem__)
+        return ImageView(name, (image * 255).to(torch.uint8).numpy(), lambda kind, image: encoders[kind].encode(image))
 
     @staticmethod
     def centre(view, object_id, field=None):
@@ -183,8 +211,18 @@ class Toy:
         return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
 
     @staticmethod
-    def prompts(**prompts):
-        return PromptSet(**prompts)
+    def scene(field=None, checkpoint_hash="c0ffee"):
+        """A trained scene of two training and three test photographs."""
+        cameras = {f"frame_{i}": look_down(x=0.1 * i) for i in range(5)}
+        model = field or ToyField()
+        model.config = SimpleNamespace(pair="toy")
+        train, test = (
+            ToyDataset(cameras, ["frame_0", "frame_1"]),
+            ToyDataset(cameras, ["frame_2", "frame_3", "frame_4"]),
+        )
+        datamanager = SimpleNamespace(train_dataset=train, eval_dataset=test)
+        pipeline = SimpleNamespace(model=model, datamanager=datamanager, eval=lambda: None)
+        return TrainedScene.from_pipeline(pipeline, checkpoint_hash)
 
 
 @pytest.fixture(scope="session")

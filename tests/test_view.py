@@ -34,8 +34,8 @@ def test_the_three_sources_agree_on_a_world_that_is_rendered_exactly(toy):
     field, camera = toy.Field(), toy.look_down(x=0.1)
     encoders = {kind: toy.Encoder(kind) for kind in ("sam", "clipseg")}
     distilled = DistilledView("a", camera, field)
-    rendered = RenderedView("a", camera, field, encoders.__getitem__)
-    image = ImageView("a", distilled.rgb, encoders.__getitem__)
+    rendered = RenderedView("a", camera, field, lambda kind, image: encoders[kind].encode(image))
+    image = ImageView("a", distilled.rgb, lambda kind, image: encoders[kind].encode(image))
     # Cell centres fall on corners of pixels, so borders may differ by a cell.
     same = rendered.feature_map("sam").values.argmax(0) == distilled.feature_map("sam").values.argmax(0)
     assert same.float().mean() > 0.95
@@ -45,7 +45,7 @@ def test_the_three_sources_agree_on_a_world_that_is_rendered_exactly(toy):
 
 def test_an_encoder_runs_once_per_kind(toy):
     encoders = {kind: toy.Encoder(kind) for kind in ("sam", "clipseg")}
-    view = ImageView("a", np.zeros((20, 30, 3), np.uint8), encoders.__getitem__)
+    view = ImageView("a", np.zeros((20, 30, 3), np.uint8), lambda kind, image: encoders[kind].encode(image))
     for _ in range(3):
         view.feature_map("sam")
     assert encoders["sam"].encoded == 1
@@ -53,7 +53,7 @@ def test_an_encoder_runs_once_per_kind(toy):
 
 
 def test_a_photograph_has_no_depth_of_its_own(toy):
-    view = ImageView("a", np.zeros((20, 30, 3), np.uint8), toy.Encoder)
+    view = ImageView("a", np.zeros((20, 30, 3), np.uint8), lambda kind, image: toy.Encoder(kind).encode(image))
     assert view.image_size == (20, 30)
     assert view.depth is None
     assert view.camera is None

@@ -1,0 +1,192 @@
+"""Masks of many objects in many views, as files.
+
+    masks/<object>/<view>.png     0 or 255
+    ids/<view>.png                uint8 up to 255 objects, uint16 beyond; 0 is background; where masks overlap, the
+                                  one with the highest score wins
+    overlays/<view>.png           the view under translucent masks, with the prompts that were decoded
+    relevancy/<object>/<view>.png where a phrase fits (npy beside it: float16, 0 to 1)
+    masks.json                    what is where, of whom, and how good (see `write_index`)
+
+A view is done when its record in `records/` is written, which is last; the record keeps the key under which it was
+made, and a view with the same key is not made again.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8, UInt16
+from PIL import Image
+
+from samnerf import __version__
+from samnerf.atomic_files import atomic_path, read_json, write_json
+from samnerf.export.pictures import draw_prompts, heat_map, overlay, with_bar
+from samnerf.objects.palette import object_colour
+from samnerf.prompts import PromptSet
+from samnerf.session import Answer
+from samnerf.view import View
+
+FORMAT = "samnerf-masks"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class ObjectMask:
+    """What became of one object in one view.
+
+    Attributes:
+        object_id, name: of the object.
+        answer: the mask and how it came about.
+        relevancy: where its phrase fits the view, if it has one that was asked here.
+    """
+
+    object_id: int
+    name: str
+    answer: Answer
+    relevancy: Float[np.ndarray, "height width"] | None = None
+
+    @property
+    def score(self) -> float:
+        """Predicted IoU; 0 if there is nothing."""
+        return float(self.answer.prediction.best.scores[0])
+
+    @property
+    def mask(self) -> Bool[np.ndarray, "height width"]:
+        """The binary mask."""
+        return self.answer.prediction.mask().cpu().numpy()
+
+
+class MaskFolder:
+    """The files of one run of `samnerf segment`.
+
+    Args:
+        folder: where everything goes.
+        names: name of each object by its ID.
+        key: what the masks depend on besides the view: prompts, checkpoint.
+    """
+
+    def __init__(self, folder: Path, names: dict[int, str], key: str) -> None:
+        self.folder = Path(folder)
+        self.names = names
+        self.key = key
+        self._folders = _folder_names(names)
+
+    def is_done(self, view: str, camera_key: str) -> bool:
+        """Whether the view was made with the same prompts, checkpoint and camera, and its masks are all there."""
+        record = self._record(view)
+        if not record.exists():
+            return False
+        kept = read_json(record, "record")
+        if not isinstance(kept, dict) or kept.get("key") != self._view_key(camera_key):
+            return False
+        return all((self.folder / entry["file"]).exists() for entry in kept["masks"])
+
+    def write_view(self, view: View, camera_key: str, masks: Sequence[ObjectMask]) -> None:
+        """All files of one view; its record last."""
+        entries = []
+        for one in masks:
+            where = self._folders[one.object_id]
+            file = Path("masks") / where / f"{view.name}.png"
+            write_png(self.folder / file, one.mask.astype(np.uint8) * 255)
+            entry = _entry(view, one, file)
+            if one.relevancy is not None:
+                entry["relevancy"] = self._write_relevancy(view, where, one.relevancy)
+            entries.append(entry)
+        write_png(self.folder / "ids" / f"{view.name}.png", id_map(masks, view.image_size))
+        visible = [(one.mask, object_colour(one.object_id)) for one in masks]
+        drawn = [(prompts, object_colour(one.object_id)) for one in masks for prompts in one.answer.decoded]
+        write_png(self.folder / "overlays" / f"{view.name}.png", draw_prompts(overlay(view.rgb, visible), drawn))
+        height, width = view.image_size
+        record = {"key": self._view_key(camera_key), "view": view.name, "height": height, "width": width}
+        write_json(self._record(view.name), {**record, "masks": entries})
+
+    def write_index(self, views: Sequence[str], about: dict[str, Any]) -> Path:
+        """`masks.json` over the views that are done, in the order given; `about` says where they came from."""
+        records = [read_json(self._record(view), "record") for view in views if self._record(view).exists()]
+        objects = [
+            {"id": i, "name": name, "colour": list(object_colour(i)), "folder": f"masks/{self._folders[i]}"}
+            for i, name in self.names.items()
+        ]
+        shown = [{key: record[key] for key in ("view", "height", "width")} for record in records]
+        document = {
+            "format": FORMAT,
+            "version": VERSION,
+            "program": f"samnerf {__version__}",
+            **about,
+            "objects": objects,
+            "views": [{**view, "ids": f"ids/{view['view']}.png"} for view in shown],
+            "masks": [entry for record in records for entry in record["masks"]],
+        }
+        path = self.folder / "masks.json"
+        write_json(path, document)
+        return path
+
+    def _record(self, view: str) -> Path:
+        return self.folder / "records" / f"{view}.json"
+
+    def _view_key(self, camera_key: str) -> str:
+        return hashlib.sha256(f"{VERSION} {self.key} {camera_key}".encode()).hexdigest()
+
+    def _write_relevancy(self, view: View, where: str, relevancy: Float[np.ndarray, "height width"]) -> str:
+        file = Path("relevancy") / where / f"{view.name}.png"
+        write_png(self.folder / file, with_bar(heat_map(view.rgb, relevancy)))
+        with atomic_path((self.folder / file).with_suffix(".npy")) as temporary:
+            np.save(temporary, relevancy.astype(np.float16))
+        return file.as_posix()
+
+
+def id_map(
+    masks: Sequence[ObjectMask], image_size: tuple[int, int]
+) -> UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]:
+    """ID of the object at each pixel, 0 for none; where masks overlap the highest score wins, then the lowest ID."""
+    largest = max((one.object_id for one in masks), default=0)
+    ids = np.zeros(image_size, np.uint8 if largest <= 255 else np.uint16)
+    for one in sorted(masks, key=lambda one: (one.score, -one.object_id)):
+        ids[one.mask] = one.object_id
+    return ids
+
+
+def write_png(path: Path, pixels: UInt8[np.ndarray, "..."] | UInt16[np.ndarray, "..."]) -> None:
+    """The whole picture or none of it."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG", compress_level=3)
+
+
+def prompts_key(prompt_sets: Sequence[PromptSet], *others: str) -> str:
+    """SHA-256 of what was said and of anything else that the masks depend on."""
+    said = json.dumps([asdict(prompts) for prompts in prompt_sets], sort_keys=True)
+    return hashlib.sha256("\n".join([said, *others]).encode()).hexdigest()
+
+
+def _entry(view: View, one: ObjectMask, file: Path) -> dict[str, Any]:
+    rows, columns = np.nonzero(one.mask)
+    bbox = [int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1] if len(rows) else None
+    return {
+        "view": view.name,
+        "object": one.name,
+        "id": one.object_id,
+        "score": round(one.score, 6),
+        "area": len(rows),
+        "bbox": bbox,
+        "file": file.as_posix(),
+        "prompts": [
+            {
+                "points": [[round(p.x, 3), round(p.y, 3), p.label] for p in prompts.points],
+                "boxes": [[b.x1, b.y1, b.x2, b.y2] for b in prompts.boxes],
+            }
+            for prompts in one.answer.decoded
+        ],
+        "reason": one.answer.reason,
+    }
+
+
+def _folder_names(names: dict[int, str]) -> dict[int, str]:
+    """A name for each object that every file system takes; the ID is added where two would be the same."""
+    plain = {i: re.sub(r"[^\w.-]+", "_", name).strip("._")[:80] or "object" for i, name in names.items()}
+    folded = [name.casefold() for name in plain.values()]
+    return {i: name if folded.count(name.casefold()) == 1 else f"{name}_{i}" for i, name in plain.items()}

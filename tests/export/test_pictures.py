@@ -1,0 +1,79 @@
+"""Laws of drawing."""
+
+import numpy as np
+import pytest
+
+from samnerf.export.pictures import Sheet, colour_bar, draw_prompts, draw_sheet, heat_map, overlay, with_bar
+from samnerf.prompts import Box, Point, PromptSet, Scribble
+
+GREY = np.full((60, 80, 3), 128, np.uint8)
+
+
+def square(rows, columns):
+    mask = np.zeros((60, 80), bool)
+    mask[rows, columns] = True
+    return mask
+
+
+def test_an_overlay_changes_the_mask_and_nothing_else():
+    mask = square(slice(10, 30), slice(20, 50))
+    picture = overlay(GREY, [(mask, (255, 0, 0))])
+    assert (picture[~mask] == GREY[~mask]).all()
+    assert (picture[mask][:, 0] > 128).all()
+    assert (picture[mask][:, 1] < 128).any()
+
+
+def test_an_empty_overlay_is_the_view():
+    assert np.array_equal(overlay(GREY, []), GREY)
+    assert np.array_equal(overlay(GREY, [(np.zeros((60, 80), bool), (255, 0, 0))]), GREY)
+
+
+def test_a_mask_over_everything_has_no_rim():
+    picture = overlay(GREY, [(np.ones((60, 80), bool), (255, 0, 0))])
+    assert (picture == picture[0, 0]).all()
+
+
+def test_relevancy_brightens():
+    relevancy = np.zeros((60, 80), np.float32)
+    relevancy[:, 40:] = 1
+    picture = heat_map(GREY, relevancy).astype(int).sum(-1)
+    assert picture[:, 40:].min() > picture[:, :40].max()
+
+
+def test_the_bar_shows_the_colours_of_the_map_from_one_down_to_nothing():
+    bar = colour_bar(256)
+    white = np.zeros((1, 256, 3), np.uint8)
+    ramp = heat_map(white, np.linspace(1, 0, 256, dtype=np.float32)[None])
+    assert np.abs(ramp[0].astype(float) / 0.7 - bar[:, 0]).max() < 1.5
+    assert with_bar(GREY).shape[0] == 60
+
+
+def test_a_click_is_drawn_where_it_is():
+    drawn = draw_prompts(GREY, [(PromptSet(points=(Point(50.0, 20.0),)), (0, 0, 255))])
+    rows, columns = np.nonzero((np.abs(drawn.astype(int) - 128) > 8).any(-1))
+    assert (rows.mean() + 0.5, columns.mean() + 0.5) == pytest.approx((20, 50), abs=0.6)
+    assert max(np.ptp(rows), np.ptp(columns)) < 18
+
+
+def test_boxes_and_scribbles_are_drawn():
+    prompts = PromptSet(boxes=(Box(10.0, 10.0, 30.0, 30.0),), scribbles=(Scribble(((50.0, 10.0), (70.0, 50.0))),))
+    drawn = np.abs(draw_prompts(GREY, [(prompts, (255, 0, 0))]).astype(int) - 128).sum(-1) > 30
+    assert drawn[10, 20]
+    assert drawn[20, 10]
+    assert drawn[30, 60]
+    assert not drawn[20, 20]
+
+
+def test_a_sheet_has_room_for_every_picture_and_word():
+    rows = [("frame 1", [(GREY, "click"), (with_bar(GREY), "a phrase " * 40)]), ("frame 2", [(GREY, ""), (GREY, "")])]
+    legend = [(f"striped red cube {i}", (255, 0, 0)) for i in range(9)]
+    sheet = draw_sheet(Sheet("Title", "subtitle", ["view", "heat"], rows, legend, "footer " * 50), tile=200)
+    assert sheet.width > 2 * 200
+    assert sheet.height > 2 * 150
+    border = np.asarray(sheet)[:, -20:]
+    assert (border == border[0, 0]).all(), "nothing runs over the margin"
+
+
+def test_a_row_needs_a_picture_for_every_column():
+    with pytest.raises(ValueError, match="row 'a' has 1 pictures for 2 columns"):
+        draw_sheet(Sheet("t", "s", ["x", "y"], [("a", [(GREY, "")])]))
