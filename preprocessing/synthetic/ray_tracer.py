@@ -109,9 +109,7 @@ def trace_ids(
     return _first_hits(scene, origin, directions)[0].astype(np.uint8)
 
 
-def _trace_pixels(
-    scene: Scene, camera: Camera, x: np.ndarray, y: np.ndarray, lamp_points: np.ndarray | None
-) -> _Trace:
+def _trace_pixels(scene: Scene, camera: Camera, x: np.ndarray, y: np.ndarray, lamp_points: np.ndarray | None) -> _Trace:
     parts = []
     for start in range(0, len(x), BATCH):
         batch = slice(start, start + BATCH)
@@ -119,18 +117,14 @@ def _trace_pixels(
         parts.append(_trace(scene, origin, directions, None if lamp_points is None else lamp_points[batch]))
     if len(parts) == 1:
         return parts[0]
-    return _Trace(
-        *(np.concatenate([getattr(part, field.name) for part in parts], axis=-1) for field in fields(_Trace))
-    )
+    return _Trace(*(np.concatenate([getattr(part, field.name) for part in parts], axis=-1) for field in fields(_Trace)))
 
 
-def _rays(
-    camera: Camera, x: np.ndarray, y: np.ndarray
-) -> tuple[Float32[np.ndarray, "3"], Float32[np.ndarray, "3 n"]]:
+def _rays(camera: Camera, x: np.ndarray, y: np.ndarray) -> tuple[Float32[np.ndarray, "3"], Float32[np.ndarray, "3 n"]]:
     pose = camera.camera_to_world.detach().cpu().numpy().astype(np.float32)
     local = np.stack([(x - camera.cx) / camera.fx, (camera.cy - y) / camera.fy, np.full(len(x), -1.0)])
     local /= np.sqrt((local * local).sum(axis=0))
-    return pose[:, 3], pose[:, :3] @ local.astype(np.float32)
+    return pose[:, 3], _product(pose[:, :3], local.astype(np.float32))
 
 
 def _first_hits(
@@ -152,13 +146,13 @@ def _object_hits(
     """For each object that rays from `origin` may meet: its index, those rays, and their distances to it."""
     offsets = np.float32([thing.centre for thing in scene.objects]) - origin
     away = np.sqrt((offsets * offsets).sum(axis=1))
-    cosines = (offsets / away[:, None]) @ directions
+    cosines = _product(offsets / away[:, None], directions)
     for index, thing in enumerate(scene.objects):
         sine = min(thing.solid.bounding_radius * 1.001 / float(away[index]), 1.0)
         found = np.flatnonzero(cosines[index] > np.float32((1 - sine * sine) ** 0.5))
         if not found.size:
             continue
-        local = thing.rotation.T @ directions.take(found, axis=1)
+        local = _product(thing.rotation.T, directions.take(found, axis=1))
         # Start at the point nearest to the object's centre, where single precision is at its best.
         closest = away[index] * cosines[index].take(found)
         starts = local * closest - (thing.rotation.T @ offsets[index])[:, None]
@@ -171,8 +165,13 @@ def _trace(
     directions: Float32[np.ndarray, "3 n"],
     lamp_points: Int64[np.ndarray, " n"] | None,
 ) -> _Trace:
-    """Follow rays and shade what they meet; `lamp_points` says which point of the lamp lights each ray's point,
-    in ascending order, and None takes the mean of several.
+    """Follow rays and shade what they meet.
+
+    Args:
+        scene: the room.
+        origin: where all rays start.
+        directions: unit vectors.
+        lamp_points: which point of the lamp lights what each ray meets, ascending; None takes the mean of several.
     """
     ids, distances = _first_hits(scene, origin, directions)
     normals = np.empty_like(directions)
@@ -183,8 +182,9 @@ def _trace(
     for thing in scene.objects:
         mine = np.flatnonzero(ids == thing.id)
         if mine.size:
-            local = thing.rotation.T @ (points.take(mine, axis=1) - np.float32(thing.centre)[:, None])
-            normals[:, mine] = thing.rotation @ thing.solid.normals(local)
+            offsets = points.take(mine, axis=1) - np.float32(thing.centre)[:, None]
+            local = _product(thing.rotation.T, offsets)
+            normals[:, mine] = _product(thing.rotation, thing.solid.normals(local))
             albedo[:, mine] = object_albedo(thing, local)
 
     lamp = scene.lighting
@@ -197,8 +197,8 @@ def _trace(
 
     open_share = _openness(scene, points, normals, ids)
     ambient = (np.float32(0.75) + np.float32(0.25) * normals[2]) * open_share
-    fill = np.maximum(np.float32(lamp.fill_direction) @ normals, 0) * open_share
-    irradiance = np.float32([lamp.key, lamp.fill, lamp.ambient]).T @ np.stack([cosines * light, fill, ambient])
+    fill = np.maximum(_product(np.float32([lamp.fill_direction]), normals)[0], 0) * open_share
+    irradiance = _product(np.float32([lamp.key, lamp.fill, lamp.ambient]).T, np.stack([cosines * light, fill, ambient]))
     colours = albedo * irradiance
     shiny = np.flatnonzero((ids > 0) & (cosines * light > 0))
     gloss = np.float32([0, *(thing.gloss for thing in scene.objects)])[ids[shiny]]
@@ -248,9 +248,7 @@ def _lit_share(
     return np.concatenate(pieces).astype(np.float32)
 
 
-def _sees(
-    scene: Scene, points: Float32[np.ndarray, "3 n"], source: Float32[np.ndarray, "3"]
-) -> Bool[np.ndarray, " n"]:
+def _sees(scene: Scene, points: Float32[np.ndarray, "3 n"], source: Float32[np.ndarray, "3"]) -> Bool[np.ndarray, " n"]:
     """Whether nothing stands between each point and the source."""
     rays = points - source[:, None]
     reach = _lengths(rays)
@@ -276,16 +274,14 @@ def _lamp_points(scene: Scene) -> Float32[np.ndarray, "samples 3"]:
     return (position + disc).astype(np.float32)
 
 
-def _openness(
-    scene: Scene, points: np.ndarray, normals: np.ndarray, ids: np.ndarray
-) -> Float32[np.ndarray, " n"]:
+def _openness(scene: Scene, points: np.ndarray, normals: np.ndarray, ids: np.ndarray) -> Float32[np.ndarray, " n"]:
     """Share of the surroundings that other objects leave open, each taken for a ball of its volume or so.
 
     A ball of radius r at distance d in direction w hides about (n . w) r^2 / d^2 of a half space.
     """
     open_share = np.ones(points.shape[1], dtype=np.float32)
     centres = np.float32([thing.centre for thing in scene.objects])
-    squared_distances = centres @ (-2 * points) + _dot(points, points) + (centres * centres).sum(axis=1)[:, None]
+    squared_distances = _product(-2 * centres, points) + _dot(points, points) + (centres * centres).sum(axis=1)[:, None]
     for index, thing in enumerate(scene.objects):
         squared_radius = np.float32((0.8 * thing.solid.bounding_radius) ** 2)
         reach = OPENNESS_REACH**2 * squared_radius
@@ -332,6 +328,11 @@ def _subpixel_offsets() -> tuple[Float32[np.ndarray, " subpixels"], Float32[np.n
     cells = (np.arange(SUBPIXELS) + 0.5) / SUBPIXELS - 0.5
     x, y = cells[None, :] + jitter[0], cells[:, None] + jitter[1]
     return x.astype(np.float32).ravel(), y.astype(np.float32).ravel()
+
+
+def _product(matrix: Float32[np.ndarray, "m 3"], vectors: Float32[np.ndarray, "3 n"]) -> Float32[np.ndarray, "m n"]:
+    """Their matrix product; einsum starts no threads and so gives the same pixels on any number of cores."""
+    return np.einsum("ij,jk->ik", matrix, vectors)
 
 
 def _dot(a: Float32[np.ndarray, "3 n"], b: Float32[np.ndarray, "3 n"]) -> Float32[np.ndarray, " n"]:

@@ -33,6 +33,7 @@ SHAPES = ("sphere", "cube", "cylinder", "cone", "torus", "capsule")
 MATERIALS = ("plain", "striped", "checkered")
 BACKDROPS = ("plain", "tiles", "planks", "noise", "speckled")
 
+MOST_OBJECTS = 12
 ROOM_HALF_WIDTH = 3.2
 ROOM_HEIGHT = 3.4
 
@@ -148,14 +149,14 @@ def random_scene(seed: int | Sequence[int], objects: tuple[int, int] = (5, 9)) -
 
     Args:
         seed: one or several non-negative integers.
-        objects: least and greatest number of objects, at least 1 and at most 12.
+        objects: least and greatest number of objects, from 1 to `MOST_OBJECTS`.
 
     Raises:
         ValueError: if the bounds on the number of objects make no sense.
     """
     low, high = objects
-    if not 1 <= low <= high <= 12:
-        raise ValueError(f"objects is {objects} but must be two numbers with 1 <= least <= greatest <= 12")
+    if not 1 <= low <= high <= MOST_OBJECTS:
+        raise ValueError(f"objects is {objects} but must be two numbers with 1 <= least <= greatest <= {MOST_OBJECTS}")
     random = np.random.default_rng(seed)
     count = int(random.integers(low, high + 1))
     labels = _labels(random, count)
@@ -225,9 +226,7 @@ def _solid(random: np.random.Generator, shape: str) -> tuple[Shape, float, float
     raise ValueError(f"no shape is called {shape!r}; the shapes are {', '.join(SHAPES)}")
 
 
-def _places(
-    random: np.random.Generator, solids: list[tuple[Shape, float, float]]
-) -> list[tuple[float, float]]:
+def _places(random: np.random.Generator, solids: list[tuple[Shape, float, float]]) -> list[tuple[float, float]]:
     """Positions on the floor whose footprint circles do not touch, as near to the origin as chance allows."""
     footprints = []
     for solid, yaw, tilt in solids:

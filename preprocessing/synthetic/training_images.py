@@ -2,20 +2,18 @@
 
 import json
 import math
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 
 from samnerf.atomic_files import atomic_path
 from samnerf.camera import Camera
+from samnerf.preprocessing.synthetic.poses import look_at
+from samnerf.preprocessing.synthetic.processes import in_processes
 from samnerf.preprocessing.synthetic.ray_tracer import render
 from samnerf.preprocessing.synthetic.scene import ROOM_HALF_WIDTH, ROOM_HEIGHT, NamedObject, Scene, random_scene
 
@@ -46,7 +44,8 @@ class TrainingImages(Sequence[TrainingImage]):
     """
 
     def __init__(self, folder: Path, seed: int, count: int, size: int = 256, workers: int = 1) -> None:
-        """
+        """Nothing is read or made yet.
+
         Args:
             folder: where the pool lives; several seeds and sizes may share it.
             seed: non-negative.
@@ -87,22 +86,9 @@ class TrainingImages(Sequence[TrainingImage]):
     def generate(self) -> None:
         """Make every missing image, in order; may be stopped and started again at any time."""
         missing = [index for index in range(self.count) if not self.path(index).exists()]
-        if self.workers <= 1:
-            for index in missing:
-                _write(self.path(index), training_image(self.seed, index, self.size))
-            return
-        with ProcessPoolExecutor(
-            self.workers, mp_context=get_context("spawn"), initializer=_start_worker
-        ) as executor:
-            jobs = executor.map(
-                _make, [(self.seed, index, self.size, str(self.path(index))) for index in missing], chunksize=4
-            )
-            try:
-                for _ in jobs:
-                    pass
-            except BaseException:
-                executor.shutdown(wait=False, cancel_futures=True)
-                raise
+        jobs = [(self.seed, index, self.size, str(self.path(index))) for index in missing]
+        for _ in in_processes(_make, jobs, self.workers, niceness=5):
+            pass
 
 
 def training_image(seed: int, index: int, size: int = 256) -> TrainingImage:
@@ -125,27 +111,9 @@ def random_camera(scene: Scene, random: np.random.Generator, size: int) -> Camer
         )
         focal = size / (2 * math.tan(math.radians(random.uniform(40, 65)) / 2))
         roll = random.normal(0, 0.03)
-        clear = all(
-            np.linalg.norm(position - o.centre) > o.solid.bounding_radius + 0.3 for o in scene.objects
-        )
+        clear = all(np.linalg.norm(position - o.centre) > o.solid.bounding_radius + 0.3 for o in scene.objects)
         if clear and np.abs(position[:2]).max() < ROOM_HALF_WIDTH - 0.2 and 0.1 < position[2] < ROOM_HEIGHT - 0.2:
             return Camera(look_at(position, target, roll), focal, focal, size / 2, size / 2, size, size)
-
-
-def look_at(position: np.ndarray, target: np.ndarray, roll: float = 0.0) -> torch.Tensor:
-    """The pose `[3, 4]` of a camera that looks from `position` at `target`, upright but for `roll` radians."""
-    backward = position - target
-    backward = backward / np.linalg.norm(backward)
-    right = np.cross([0.0, 0.0, 1.0], backward)
-    right /= np.linalg.norm(right)
-    up = np.cross(backward, right)
-    right, up = math.cos(roll) * right + math.sin(roll) * up, math.cos(roll) * up - math.sin(roll) * right
-    return torch.from_numpy(np.stack([right, up, backward, position], axis=1)).float()
-
-
-def _start_worker() -> None:
-    torch.set_num_threads(1)
-    os.nice(5)
 
 
 def _make(job: tuple[int, int, int, str]) -> None:
