@@ -47,14 +47,16 @@ def read_header(path: Path, decode: bool) -> Header:
     try:
         with Image.open(path) as image:
             _check_mode(path, image)
-            header = Header((image.height, image.width), image.getexif().get(_EXIF_ORIENTATION, 1) not in (0, 1))
+            size = (image.height, image.width)
             if decode:
                 # Draft mode decodes a JPEG at an eighth of its size, yet reads the file to its end.
                 image.draft("RGB", (image.width // 8, image.height // 8))
                 image.load()
+            # The method of the PNG class would decode the whole image in search of a late EXIF chunk.
+            turned = Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1) not in (0, 1)
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
-    return header
+    return Header(size, turned)
 
 
 def _check_mode(path: Path, image: Image.Image) -> None:

@@ -95,10 +95,10 @@ class FeatureStore:
             for name, (dtype, shape) in kinds.items():
                 _reserve_array(folder / name, dtype, shape)
         except OSError as error:
-            for name in kinds:
-                (folder / name).unlink(missing_ok=True)
             if error.errno != errno.ENOSPC:
                 raise unwritable(folder, error) from error
+            for name in kinds:
+                (folder / name).unlink(missing_ok=True)
             raise SamNerfError(
                 f"no space left on the disk of {folder}: the feature store needs {needed / 1e9:.3g} GB; free some, or "
                 "name another folder for the features"
