@@ -1,0 +1,134 @@
+"""The three methods that `ns-train` knows of: names and numbers, no teachers.
+
+- `ns-train samnerf-distill --data CAPTURE`: features of SAM ViT-H and CLIPSeg, for a GPU;
+- `ns-train samnerf-no-distill --data CAPTURE`: colour only, the teachers run on what is rendered;
+- `ns-train samnerf-tiny --data CAPTURE`: the bundled tiny teachers, minutes on two CPU cores.
+"""
+
+from typing import Any
+
+from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
+from nerfstudio.configs.base_config import LoggingConfig, MachineConfig, ViewerConfig
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
+from nerfstudio.engine.optimizers import AdamOptimizerConfig
+from nerfstudio.engine.schedulers import ExponentialDecaySchedulerConfig
+from nerfstudio.engine.trainer import TrainerConfig
+from nerfstudio.plugins.types import MethodSpecification
+
+from samnerf.distill.colour_model import ColourModelConfig
+from samnerf.distill.datamanager import SamNerfDataManagerConfig
+from samnerf.distill.model import SamNerfModelConfig
+from samnerf.distill.pipeline import SamNerfPipelineConfig
+from samnerf.preprocessing.dataparser import CaptureDataParserConfig
+
+TINY_STEPS = 700
+
+
+def _decaying(lr: float, lr_final: float, steps: int) -> dict[str, Any]:
+    return {
+        "optimizer": AdamOptimizerConfig(lr=lr, eps=1e-15),
+        "scheduler": ExponentialDecaySchedulerConfig(lr_final=lr_final, max_steps=steps),
+    }
+
+
+def _gpu_trainer(method_name: str, pipeline: SamNerfPipelineConfig) -> TrainerConfig:
+    return TrainerConfig(
+        method_name=method_name,
+        steps_per_save=2000,
+        max_num_iterations=30000,
+        mixed_precision=True,
+        pipeline=pipeline,
+        optimizers={
+            "proposal_networks": _decaying(1e-2, 1e-4, 200000),
+            "fields": _decaying(1e-2, 1e-4, 200000),
+            "camera_opt": _decaying(1e-3, 1e-4, 5000),
+            "features": _decaying(5e-3, 1e-4, 30000),
+        },
+        viewer=ViewerConfig(num_rays_per_chunk=1 << 15),
+        vis="viewer",
+    )
+
+
+samnerf_distill = MethodSpecification(
+    _gpu_trainer(
+        "samnerf-distill",
+        SamNerfPipelineConfig(
+            datamanager=SamNerfDataManagerConfig(
+                dataparser=CaptureDataParserConfig(), train_num_rays_per_batch=4096, eval_num_rays_per_batch=4096
+            ),
+            model=SamNerfModelConfig(
+                eval_num_rays_per_chunk=1 << 15,
+                average_init_density=0.01,
+                camera_optimizer=CameraOptimizerConfig(mode="SO3xR3"),
+            ),
+        ),
+    ),
+    description="Nerfacto with distilled features of SAM ViT-H and CLIPSeg.",
+)
+
+samnerf_no_distill = MethodSpecification(
+    _gpu_trainer(
+        "samnerf-no-distill",
+        SamNerfPipelineConfig(
+            datamanager=VanillaDataManagerConfig(
+                dataparser=CaptureDataParserConfig(), train_num_rays_per_batch=4096, eval_num_rays_per_batch=4096
+            ),
+            model=ColourModelConfig(
+                eval_num_rays_per_chunk=1 << 15,
+                average_init_density=0.01,
+                camera_optimizer=CameraOptimizerConfig(mode="SO3xR3"),
+            ),
+        ),
+    ),
+    description="The same colours without features: the teachers run on rendered images. A baseline.",
+)
+
+samnerf_tiny = MethodSpecification(
+    TrainerConfig(
+        method_name="samnerf-tiny",
+        machine=MachineConfig(device_type="cpu"),
+        steps_per_save=100,
+        # Evaluation costs seconds here; `ns-eval` does it when training is over.
+        steps_per_eval_batch=0,
+        steps_per_eval_image=0,
+        steps_per_eval_all_images=0,
+        max_num_iterations=TINY_STEPS,
+        mixed_precision=False,
+        pipeline=SamNerfPipelineConfig(
+            datamanager=SamNerfDataManagerConfig(
+                dataparser=CaptureDataParserConfig(), train_num_rays_per_batch=1536, eval_num_rays_per_batch=1024
+            ),
+            model=SamNerfModelConfig(
+                pair="tiny",
+                encoding="planes",
+                implementation="torch",
+                eval_num_rays_per_chunk=4096,
+                average_init_density=0.1,
+                use_appearance_embedding=False,
+                camera_optimizer=CameraOptimizerConfig(mode="off"),
+                num_proposal_iterations=1,
+                num_proposal_samples_per_ray=(40,),
+                num_nerf_samples_per_ray=20,
+                proposal_weights_anneal_max_num_iters=100,
+                proposal_warmup=200,
+                proposal_update_every=2,
+                feature_resolutions=(32, 64, 128),
+                feature_channels=16,
+                feature_width=64,
+                feature_head_width=128,
+                feature_samples=4,
+            ),
+        ),
+        optimizers={
+            "proposal_networks": _decaying(2e-2, 6e-4, TINY_STEPS),
+            "fields": _decaying(2e-2, 6e-4, TINY_STEPS),
+            "camera_opt": _decaying(1e-3, 1e-4, TINY_STEPS),
+            "features": _decaying(5e-3, 5e-4, TINY_STEPS),
+        },
+        logging=LoggingConfig(steps_per_log=20),
+        viewer=ViewerConfig(num_rays_per_chunk=4096),
+        # No viewer by default: it would take the cores from training, and keep the program alive afterwards.
+        vis="tensorboard",
+    ),
+    description="Everything small enough for two CPU cores: factored planes and the bundled tiny teachers.",
+)

@@ -1,0 +1,129 @@
+"""Colour and density: nerfacto, on planes where there is no GPU, and without a download at its birth.
+
+This is the whole of `samnerf-no-distill`, and what `model.py` adds features to.
+"""
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+from unittest import mock
+
+import torch
+from jaxtyping import Float
+from nerfstudio.models.nerfacto import NerfactoModel, NerfactoModelConfig
+from torch import Tensor, nn
+
+from samnerf.camera import Camera
+from samnerf.distill.cameras import to_nerfstudio
+from samnerf.distill.encodings import EncodingName
+from samnerf.distill.field import PlanesDensityField, PlanesField
+
+
+@dataclass
+class ColourModelConfig(NerfactoModelConfig):
+    """Nerfacto, with a choice of representation."""
+
+    _target: type = field(default_factory=lambda: ColourModel)
+    pair: str = "sam-vit-h"
+    """Teachers whose decoders answer prompts in this scene: tiny, sam-vit-b, sam-vit-l or sam-vit-h."""
+    encoding: EncodingName = "hash"
+    """Representation of space: nerfacto's hash grids (GPU) or planes (CPU)."""
+    plane_resolutions: tuple[int, ...] = (32, 64, 128, 256)
+    """Texels along a side of the field's planes, for each scale. Like all that follows, with planes only."""
+    plane_channels: int = 8
+    """Features of each scale."""
+    proposal_plane_resolutions: tuple[int, ...] = (64,)
+    """Texels along a side of the planes of the proposal field."""
+    proposal_plane_channels: int = 8
+    """Features of each of its scales."""
+    compute_lpips: bool = False
+    """Whether evaluation measures LPIPS too; its network is downloaded on first use."""
+
+
+class ColourModel(NerfactoModel):
+    """Colour and depth of any camera."""
+
+    config: ColourModelConfig
+
+    def populate_modules(self) -> None:
+        """Build the fields; LPIPS only when it is asked for, and never as part of the model."""
+        config = self.config
+        if config.encoding == "planes":
+            if config.predict_normals:
+                raise ValueError("planes predict no normals; use the hash encoding for predict_normals")
+            # The hash grids that are built here are replaced below, so they may be as small as can be.
+            smallest = {"hidden_dim": 1, "log2_hashmap_size": 1, "num_levels": 1}
+            self.config = replace(
+                config, num_levels=1, log2_hashmap_size=1, proposal_net_args_list=[smallest], implementation="torch"
+            )
+        with mock.patch("torchmetrics.image.lpip.LearnedPerceptualImagePatchSimilarity", _no_lpips):
+            super().populate_modules()
+        self.config = config
+        if config.encoding == "planes":
+            self._populate_planes()
+
+    def _populate_planes(self) -> None:
+        config = self.config
+        self.field = PlanesField(  # type: ignore[assignment]
+            config.plane_resolutions,
+            config.plane_channels,
+            config.hidden_dim,
+            config.average_init_density,
+            self.num_train_data,
+            config.appearance_embed_dim if config.use_appearance_embedding else 0,
+        )
+        count = 1 if config.use_same_proposal_network else config.num_proposal_iterations
+        self.proposal_networks = nn.ModuleList(
+            PlanesDensityField(
+                config.proposal_plane_resolutions, config.proposal_plane_channels, config.average_init_density
+            )
+            for _ in range(count)
+        )
+        fields = list(self.proposal_networks) * (config.num_proposal_iterations // count)
+        self.density_fns = [network.density_fn for network in fields]
+
+    @functools.cached_property
+    def _lpips_list(self) -> list[nn.Module]:
+        # In a list, because a module that is an attribute becomes part of every checkpoint.
+        from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+        return [LearnedPerceptualImagePatchSimilarity(normalize=True).to(self.device)]
+
+    def get_image_metrics_and_images(
+        self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """PSNR, SSIM and, on request, LPIPS of a rendered image; and pictures of it."""
+        self.lpips = self._lpips_list[0].__call__ if self.config.compute_lpips else _unmeasured
+        metrics, images = super().get_image_metrics_and_images(outputs, batch)
+        if not self.config.compute_lpips:
+            del metrics["lpips"]
+        return metrics, images
+
+    def render_colour(self, camera: Camera) -> tuple[Float[Tensor, "height width 3"], Float[Tensor, "height width"]]:
+        """Colour, 0 to 1, and median distance along each ray in world units; both on the CPU."""
+        with evaluating(self):
+            rays = to_nerfstudio(camera).generate_rays(camera_indices=0, keep_shape=True)
+            outputs = self.get_outputs_for_camera_ray_bundle(rays)
+        return outputs["rgb"].clamp(0, 1), outputs["depth"][..., 0]
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Without gradients and jitter; afterwards the model is in the mode it was in."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def _no_lpips(**_: Any) -> None:
+    """Stands in for LPIPS while nerfacto builds its modules: the original downloads weights."""
+
+
+def _unmeasured(*_: Tensor) -> float:
+    return 0.0

@@ -1,0 +1,20 @@
+"""What nerfstudio 1.1.5 needs under newer releases of its dependencies. Importing this module is enough.
+
+Since torch 2.6 `torch.load` reads tensors and little else, and nerfstudio's checkpoints hold NumPy numbers in the state
+of their schedulers: without these names, resuming, evaluating and rendering fail.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+
+try:
+    from numpy._core.multiarray import scalar
+except ImportError:  # NumPy 1
+    from numpy.core.multiarray import scalar
+
+# nerfstudio indexes cameras with lists, which torch 2.9 and later remark on at every start.
+warnings.filterwarnings("ignore", message="Using a non-tuple sequence for multidimensional indexing")
+
+torch.serialization.add_safe_globals([scalar, np.dtype, np.dtypes.Float64DType])

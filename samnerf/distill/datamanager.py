@@ -1,0 +1,114 @@
+"""Training batches with colours of pixels and teacher features of cells."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nerfstudio.cameras.rays import RayBundle
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
+from nerfstudio.utils.rich_utils import CONSOLE
+
+from samnerf.distill.model import CELL_RAY
+from samnerf.distill.pixel_sampler import CellPixelSampler
+from samnerf.distill.targets import FeatureTargets
+from samnerf.errors import SamNerfError
+from samnerf.feature_store import FeatureStore, store_folder
+from samnerf.preprocessing.captures import read_capture
+from samnerf.teachers.pairs import FeatureSpec, Kind
+
+
+@dataclass
+class SamNerfDataManagerConfig(VanillaDataManagerConfig):
+    """Datamanager that serves teacher features."""
+
+    _target: type = field(default_factory=lambda: SamNerfDataManager)
+    features: Path | None = None
+    """Folder of the feature stores; by default the folder `features` in the capture."""
+    extract_missing: bool = False
+    """Run the teachers now if their features were not extracted yet."""
+    cell_share: float = 0.67
+    """Share of the rays that lie in feature cells; the others are spread over all pixels."""
+
+
+class SamNerfDataManager(VanillaDataManager):
+    """A `VanillaDataManager` whose training batches have `features`, once `open_features` was called.
+
+    Attributes:
+        targets: teacher features of the training images, by kind; empty until then. Not part of any state.
+    """
+
+    config: SamNerfDataManagerConfig
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.targets: dict[str, FeatureTargets] = {}
+        super().__init__(*args, **kwargs)
+
+    def open_features(self, pair: str, specs: Mapping[Kind, FeatureSpec], rays_per_side: int) -> None:
+        """Open the feature stores and start to sample cells of the first teacher's grid.
+
+        One set of cells serves all teachers: the maps of the others are interpolated at their centres, so that each
+        patch of rays is rendered once and teaches everything.
+
+        Raises:
+            SamNerfError: if a store is missing, incomplete or foreign.
+        """
+        capture = Path(self.get_datapath())
+        dataset = self.train_dataset
+        frames = read_capture(capture, decode=False)
+        names = [frames.frame(path).name for path in dataset.image_filenames]
+        cameras = dataset.cameras
+        sizes = [(int(h), int(w)) for h, w in zip(cameras.height[:, 0], cameras.width[:, 0], strict=True)]
+        folder = self.config.features or frames.features
+        if self.config.extract_missing:
+            _extract(capture, folder, pair, specs, str(self.device))
+        self.targets = {
+            kind: FeatureTargets(_open_store(capture, folder, pair, spec), names, sizes, spec.side, spec.layout)
+            for kind, spec in specs.items()
+        }
+        grid = next(iter(specs.values()))
+        self.train_pixel_sampler = CellPixelSampler(  # type: ignore[assignment]
+            self.config.train_num_rays_per_batch, self.config.cell_share, grid.side, grid.layout, rays_per_side
+        )
+
+    def next_train(self, step: int) -> tuple[RayBundle, dict]:
+        """Rays, those of cells first, and their colours and features."""
+        rays, batch = super().next_train(step)
+        if isinstance(self.train_pixel_sampler, CellPixelSampler):
+            images, centres = batch.pop("cell_images"), batch.pop("cell_centres")
+            if len(images):
+                batch["features"] = {kind: target.at(images, centres) for kind, target in self.targets.items()}
+                rays.metadata[CELL_RAY] = self.train_pixel_sampler.cell_rays().to(rays.origins.device)
+        return rays, batch
+
+
+def _open_store(capture: Path, features: Path, pair: str, spec: FeatureSpec) -> FeatureStore:
+    folder = store_folder(features, spec.teacher, spec.layout)
+    command = f"`samnerf extract {capture} --teachers {pair} --output {features}`"
+    if not FeatureStore.exists(folder):
+        raise SamNerfError(
+            f"there are no {spec.layout} features of {spec.teacher} in {folder}; run {command}, or train with "
+            "--pipeline.datamanager.extract-missing True"
+        )
+    store = FeatureStore.open(folder)
+    store.check(spec.teacher, layout=spec.layout)
+    made = store.manifest
+    if (made.channels, made.side) != (spec.channels, spec.side):
+        raise SamNerfError(
+            f"the feature store {folder} holds {made.channels} channels on {made.side} x {made.side} cells, but "
+            f"{spec.teacher} has {spec.channels} on {spec.side} x {spec.side}; delete that folder and run {command}"
+        )
+    if store.missing:
+        raise SamNerfError(
+            f"the feature store {folder} lacks {len(store.missing)} images ({store.missing[0]}, ...); {command} goes on "
+            "where it stopped"
+        )
+    return store
+
+
+def _extract(capture: Path, features: Path, pair: str, specs: Mapping[Kind, FeatureSpec], device: str) -> None:
+    # Imported here: only who extracts needs the teachers.
+    from samnerf.preprocessing.extraction import extract_features
+
+    for kind, spec in specs.items():
+        extract_features(capture, pair, (kind,), spec.layout, device, features, CONSOLE)

@@ -1,0 +1,211 @@
+"""The distilled scene: colour, density, and what the teachers' encoders would say of any view."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.cameras.rays import RayBundle, RaySamples
+from nerfstudio.data.scene_box import OrientedBox
+from torch import Tensor, nn
+from torch.nn import Parameter
+
+from samnerf.camera import Camera
+from samnerf.distill.aggregation import make_aggregation
+from samnerf.distill.cameras import to_nerfstudio
+from samnerf.distill.colour_model import ColourModel, ColourModelConfig, evaluating
+from samnerf.distill.encodings import make_encoding
+from samnerf.distill.feature_field import FeatureField
+from samnerf.distill.feature_rendering import heaviest_samples, render_features
+from samnerf.distill.field import contracted
+from samnerf.distill.teacher_statistics import TeacherStatistics
+from samnerf.feature_map import FeatureMap, cell_centres, cells_per_pixel, covered_cells
+from samnerf.teachers.pairs import FeatureSpec, Kind, feature_specs
+
+CELL_RAY = "cell_ray"
+"""Metadata of a ray bundle: 1 for the rays of feature cells, which come first, cell by cell; 0 for the others."""
+
+
+@dataclass
+class SamNerfModelConfig(ColourModelConfig):
+    """A colour model with distilled features."""
+
+    _target: type = field(default_factory=lambda: SamNerfModel)
+    sam_layout: Literal["teacher", "letterbox", "stretch"] = "teacher"
+    """How an image lies on SAM's grid: as the teacher likes it, or as named. Nuke needs stretch."""
+    feature_resolutions: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
+    """Cells along a side of the feature field's encoding, for each scale."""
+    feature_channels: int = 8
+    """Features of each scale of the encoding."""
+    feature_log2_hashmap_size: int = 19
+    """Entries of a level of the feature field's hash grid, as a power of 2."""
+    feature_width: int = 128
+    """Length of the code that is rendered."""
+    feature_head_width: int = 256
+    """Width of the heads that translate codes into each teacher's features."""
+    feature_samples: int = 16
+    """Samples per feature ray: the heaviest ones."""
+    feature_sharpness: float = 4.0
+    """Power to which their weights are raised."""
+    rays_per_side: int = 2
+    """Rays along each side of a feature cell, in training and in rendering."""
+    aggregation: Literal["mean", "convolution"] = "mean"
+    """How the rays of a cell become its feature."""
+    feature_loss_mult: float = 1.0
+    """Weight of the feature loss."""
+
+
+class SamNerfModel(ColourModel):
+    """Colour, depth and feature maps of any camera.
+
+    Attributes:
+        specs: what maps are rendered, by kind of teacher. The grid of the first gives the size of a patch.
+    """
+
+    config: SamNerfModelConfig
+    specs: dict[Kind, FeatureSpec]
+
+    def populate_modules(self) -> None:
+        """Build the colour model and, beside it, the feature field and its statistics."""
+        super().populate_modules()
+        config = self.config
+        self.specs = dict(feature_specs(config.pair))
+        if config.sam_layout != "teacher":
+            self.specs["sam"] = replace(self.specs["sam"], layout=config.sam_layout)
+        encoding = make_encoding(
+            config.encoding,
+            config.feature_resolutions,
+            config.feature_channels,
+            config.feature_log2_hashmap_size,
+            config.implementation,
+        )
+        self.feature_field = FeatureField(
+            encoding,
+            config.feature_width,
+            config.feature_head_width,
+            {kind: spec.channels for kind, spec in self.specs.items()},
+        )
+        self.aggregation = make_aggregation(config.aggregation, config.feature_width, config.rays_per_side)
+        self.statistics = nn.ModuleDict(
+            {
+                kind: TeacherStatistics(spec.channels, spec.side, spec.layout, spec.teacher)
+                for kind, spec in self.specs.items()
+            }
+        )
+
+    def get_param_groups(self) -> dict[str, list[Parameter]]:
+        """Nerfacto's groups, and `features`."""
+        groups = super().get_param_groups()
+        groups["features"] = [*self.feature_field.parameters(), *self.aggregation.parameters()]
+        return groups
+
+    def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
+        """Nerfacto's outputs per ray; in training also standardised features per cell, where a bundle has cells."""
+        outputs = super().get_outputs(ray_bundle)
+        if self.training and CELL_RAY in ray_bundle.metadata:
+            count = int(ray_bundle.metadata[CELL_RAY].sum())
+            codes = self._ray_codes(
+                outputs["ray_samples_list"][-1][:count],
+                outputs["weights_list"][-1][:count],  # type: ignore[index]
+            )
+            outputs["features"] = self._cell_features(codes)  # type: ignore[assignment]
+        return outputs
+
+    def get_loss_dict(self, outputs: dict, batch: dict, metrics_dict: dict | None = None) -> dict[str, Tensor]:
+        """Nerfacto's losses and, if the batch has features, one for each kind of teacher."""
+        losses = super().get_loss_dict(outputs, batch, metrics_dict)
+        for kind, targets in batch.get("features", {}).items():
+            standardised = self.statistics[kind].standardise(targets.to(self.device))  # type: ignore[operator]
+            error = nn.functional.mse_loss(outputs["features"][kind], standardised)
+            losses[f"{kind}_loss"] = self.config.feature_loss_mult * error
+        return losses
+
+    def render_feature_maps(self, camera: Camera) -> dict[Kind, FeatureMap]:
+        """What each teacher's encoder would say of this view, by kind; on the model's device."""
+        with evaluating(self):
+            return self._render_maps(to_nerfstudio(camera))
+
+    @torch.no_grad()
+    def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
+        """Nerfacto's outputs, and for each kind a picture of its features in three colours."""
+        outputs = super().get_outputs_for_camera(camera, obb_box)
+        maps = self._render_maps(camera)
+        for kind, feature_map in maps.items():
+            outputs[f"{kind}_pca"] = self._picture(kind, feature_map).to(outputs["rgb"].device)
+        return outputs
+
+    def _render_maps(self, camera: Cameras) -> dict[Kind, FeatureMap]:
+        """Maps of a single nerfstudio camera, through its lens if it has one."""
+        size = int(camera.height), int(camera.width)
+        maps: dict[Kind, FeatureMap] = {}
+        done: list[tuple[Tensor, Tensor]] = []
+        for kind, spec in self.specs.items():
+            covered = covered_cells(size, spec.side, spec.layout)
+            centres = cell_centres(size, spec.side, spec.layout)[covered]
+            # Teachers whose grids agree share their rays.
+            codes = next((codes for earlier, codes in done if torch.equal(earlier, centres)), None)
+            if codes is None:
+                codes = self._patch_codes(camera, centres, self._patch_size(size))
+                done.append((centres, codes))
+            features = self.feature_field.features(codes, kind)
+            statistics: TeacherStatistics = self.statistics[kind]  # type: ignore[assignment]
+            maps[kind] = statistics.feature_map(statistics.restore(features), size)
+        return maps
+
+    def _patch_size(self, image_size: tuple[int, int]) -> tuple[float, float]:
+        """Width and height in pixels of the patch behind every cell, whatever its teacher: a cell of the first grid.
+
+        Training sees no other patches: it draws cells of the first grid and interpolates the other teachers' maps.
+        """
+        spec = next(iter(self.specs.values()))
+        across, down = cells_per_pixel(image_size, spec.side, spec.layout)
+        return 1 / across, 1 / down
+
+    def _patch_codes(
+        self, camera: Cameras, centres: Float[Tensor, "cells 2"], patch: tuple[float, float]
+    ) -> Float[Tensor, "cells width"]:
+        """Aggregated codes of patches around image points (x, y)."""
+        side = self.config.rays_per_side
+        steps = (torch.arange(side) + 0.5) / side - 0.5
+        y, x = torch.meshgrid(steps * patch[1], steps * patch[0], indexing="ij")
+        points = centres[:, None, None] + torch.stack([x, y], dim=-1)
+        limits = points.new_tensor([float(camera.width), float(camera.height)])
+        points = points.reshape(-1, 2).clamp(min=torch.zeros(2), max=limits)
+        rays = camera.generate_rays(camera_indices=0, coords=points.flip(-1).to(camera.device))
+        chunk = max(1, self.config.eval_num_rays_per_chunk // side**2) * side**2
+        codes = [self._rendered_codes(rays[i : i + chunk].to(self.device)) for i in range(0, len(points), chunk)]
+        return self.aggregation(torch.cat(codes).reshape(-1, side, side, self.config.feature_width))
+
+    def _rendered_codes(self, rays: RayBundle) -> Float[Tensor, "rays width"]:
+        """Codes of rays without their colours."""
+        rays = self.collider(rays) if self.collider is not None else rays
+        samples, _, _ = self.proposal_sampler(rays, density_fns=self.density_fns)
+        density, _ = self.field.get_density(samples)
+        return self._ray_codes(samples, samples.get_weights(density))
+
+    def _ray_codes(self, samples: RaySamples, weights: Float[Tensor, "rays samples 1"]) -> Float[Tensor, "rays width"]:
+        shares, places = heaviest_samples(weights[..., 0], self.config.feature_samples, self.config.feature_sharpness)
+        positions = samples.frustums.get_positions().detach()
+        kept = torch.take_along_dim(positions, places[..., None], dim=1)
+        codes = self.feature_field.codes(contracted(kept).reshape(-1, 3))
+        return render_features(codes.reshape(*places.shape, -1), shares)
+
+    def _cell_features(self, ray_codes: Float[Tensor, "rays width"]) -> dict[str, Float[Tensor, "cells channels"]]:
+        side = self.config.rays_per_side
+        codes = self.aggregation(ray_codes.reshape(-1, side, side, self.config.feature_width))
+        return {kind: self.feature_field.features(codes, kind) for kind in self.specs}
+
+    def _picture(self, kind: str, feature_map: FeatureMap) -> Float[Tensor, "height width 3"]:
+        """Three principal directions of the features as red, green and blue, at the size of the image."""
+        statistics: TeacherStatistics = self.statistics[kind]  # type: ignore[assignment]
+        standardised = statistics.standardise(feature_map.values.flatten(1).T)
+        colours = (standardised @ statistics.colours + 0.5).clamp(0, 1)
+        grid = colours.T.reshape(1, 3, feature_map.side, feature_map.side)
+        height, width = feature_map.image_size
+        y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+        places = feature_map.to_cells(torch.stack([x, y], dim=-1)) / feature_map.side * 2 - 1
+        picture = nn.functional.grid_sample(
+            grid, places[None].to(grid.device), padding_mode="border", align_corners=False
+        )
+        return picture[0].permute(1, 2, 0)

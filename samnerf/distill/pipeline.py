@@ -1,0 +1,70 @@
+"""The pipeline of the distilled scene: where checkpoints and feature stores meet the model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes
+from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineConfig
+from torch import nn
+
+from samnerf.distill import compatibility as compatibility
+from samnerf.distill.datamanager import SamNerfDataManager
+from samnerf.distill.model import SamNerfModel
+from samnerf.distill.teacher_statistics import TeacherStatistics
+from samnerf.errors import SamNerfError
+
+
+@dataclass
+class SamNerfPipelineConfig(VanillaPipelineConfig):
+    """Pipeline whose checkpoints are read whole or not at all."""
+
+    _target: type = field(default_factory=lambda: SamNerfPipeline)
+
+
+class SamNerfPipeline(VanillaPipeline):
+    """Opens the feature stores when training begins, and refuses checkpoints of something else."""
+
+    def get_training_callbacks(
+        self, training_callback_attributes: TrainingCallbackAttributes
+    ) -> list[TrainingCallback]:
+        """Nerfstudio calls this in training only: the moment for opening the feature stores.
+
+        Raises:
+            SamNerfError: if teacher features were not extracted; the message says how to.
+        """
+        if isinstance(self.model, SamNerfModel) and isinstance(self.datamanager, SamNerfDataManager):
+            self.open_features()
+        return super().get_training_callbacks(training_callback_attributes)
+
+    def open_features(self) -> None:
+        """Let the datamanager serve features, and the model learn how the teacher's maps look on the whole."""
+        model, datamanager = self.model, self.datamanager
+        assert isinstance(model, SamNerfModel)
+        assert isinstance(datamanager, SamNerfDataManager)
+        datamanager.open_features(model.config.pair, model.specs, model.config.rays_per_side)
+        for kind, target in datamanager.targets.items():
+            statistics = model.statistics[kind]
+            assert isinstance(statistics, TeacherStatistics)
+            statistics.learn(target.store, target.names)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool | None = None, assign: bool = False) -> Any:
+        """Load a checkpoint whole. Nerfstudio's own version leaves out what does not fit, without a word.
+
+        Raises:
+            SamNerfError: if tensors are missing, left over or of other shapes.
+        """
+        own = self.state_dict()
+        misfits = (key for key in own.keys() & state_dict.keys() if own[key].shape != state_dict[key].shape)
+        complaints = [
+            ("lacks", sorted(own.keys() - state_dict.keys())),
+            ("has unknown", sorted(state_dict.keys() - own.keys())),
+            ("has other shapes of", sorted(misfits)),
+        ]
+        found = [f"{what} {len(names)} tensors ({names[0]}, ...)" for what, names in complaints if names]
+        if found:
+            raise SamNerfError(
+                f"the checkpoint does not belong to this config: it {' and '.join(found)}; is "
+                "config.yml of the same run, and is tiny-cuda-nn installed (or missing) as it was in training?"
+            )
+        return nn.Module.load_state_dict(self, state_dict, strict=True, assign=assign)

@@ -1,0 +1,128 @@
+"""Which pixels a training step looks at: some anywhere, the others in patches that are cells of the teacher's grid."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from samnerf.errors import SamNerfError
+from samnerf.feature_map import Layout, cells_per_pixel, covered_cells
+
+_TRIES = 8
+
+
+class CellPixelSampler:
+    """Samples pixels like nerfstudio's `PixelSampler`, with whole feature cells first.
+
+    A cell is seen by side x side pixels, one in each part of it, so that colour is learned from the same rays.
+
+    Args:
+        rays: per batch.
+        share: of the rays that lie in cells, 0 to 1.
+        grid_side, layout: the grid.
+        rays_per_side: rays along each side of a cell.
+    """
+
+    def __init__(self, rays: int, share: float, grid_side: int, layout: Layout, rays_per_side: int) -> None:
+        if not 0 <= share <= 1:
+            raise ValueError(f"the share of rays in cells is {share:g} but must lie in 0 to 1")
+        self.num_rays_per_batch = rays
+        self.grid_side, self.layout, self.rays_per_side = grid_side, layout, rays_per_side
+        self.cells = int(rays * share) // rays_per_side**2
+
+    def set_num_rays_per_batch(self, num_rays_per_batch: int) -> None:
+        """Change the number of rays; the share of cells stays."""
+        self.cells = self.cells * num_rays_per_batch // self.num_rays_per_batch
+        self.num_rays_per_batch = num_rays_per_batch
+
+    def sample(self, image_batch: dict[str, Any]) -> dict[str, Any]:
+        """Colours of pixels, `indices` (image, row, column) of them, and `cell_images`, `cell_centres` of the cells.
+
+        Centres are image points (x, y) in pixels. If there are masks, only pixels inside them are drawn.
+
+        Args:
+            image_batch: images as one tensor [N, H, W, C] or, with different sizes, as a list; masks likewise.
+
+        Raises:
+            SamNerfError: if masks leave no pixel or no cell.
+        """
+        images, masks = image_batch["image"], image_batch.get("mask")
+        sizes = torch.tensor([image.shape[:2] for image in images])
+        picked, centres, patches = self._draw(self._cells, masks, sizes, self.cells)
+        loose = self.num_rays_per_batch - len(patches.flatten(0, 1))
+        _, _, pixels = self._draw(self._pixels, masks, sizes, loose)
+        local = torch.cat([patches.flatten(0, 1), pixels.flatten(0, 1)])
+        batch = {
+            key: _pick(value, local)
+            for key, value in image_batch.items()
+            if key != "image_idx" and isinstance(value, (Tensor, list))
+        }
+        numbers = torch.as_tensor(image_batch["image_idx"])
+        batch["indices"] = torch.cat([numbers[local[:, 0]][:, None], local[:, 1:]], dim=1)
+        batch["cell_images"], batch["cell_centres"] = numbers[picked], centres
+        return batch
+
+    def cell_rays(self) -> Int[Tensor, "rays 1"]:
+        """The `CELL_RAY` metadata of a batch."""
+        flags = torch.zeros(self.num_rays_per_batch, 1, dtype=torch.long)
+        flags[: self.cells * self.rays_per_side**2] = 1
+        return flags
+
+    def _cells(self, image: Int[Tensor, " n"], sizes: Int[Tensor, "images 2"]) -> tuple[Tensor, Tensor]:
+        """Random cells of images: centres [n, 2] (x, y), and pixels [n, side * side, 3] (image, row, column)."""
+        extents = [covered_cells((int(h), int(w)), self.grid_side, self.layout) for h, w in sizes]
+        counts = torch.tensor([[int(c.any(dim=1).sum()), int(c.any(dim=0).sum())] for c in extents])
+        scales = torch.tensor([cells_per_pixel((int(h), int(w)), self.grid_side, self.layout) for h, w in sizes])
+        cell = (torch.rand(len(image), 2) * counts[image]).long()  # (row, column)
+        per_cell = 1 / scales[image].flip(-1)  # pixels per cell along (row, column)
+        centres = ((cell + 0.5) * per_cell).flip(-1)
+        side = self.rays_per_side
+        steps = torch.arange(side)
+        parts = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1).reshape(-1, 2)
+        inside = (parts + torch.rand(len(image), side * side, 2)) / side
+        pixels = ((cell[:, None] + inside) * per_cell[:, None]).long()
+        return centres, _with_image(image, torch.minimum(pixels, sizes[image][:, None] - 1))
+
+    def _pixels(self, image: Int[Tensor, " n"], sizes: Int[Tensor, "images 2"]) -> tuple[Tensor, Tensor]:
+        pixels = (torch.rand(len(image), 1, 2) * sizes[image][:, None]).long()
+        return torch.zeros(len(image), 2), _with_image(image, torch.minimum(pixels, sizes[image][:, None] - 1))
+
+    def _draw(
+        self, method: Any, masks: Tensor | Sequence[Tensor] | None, sizes: Int[Tensor, "images 2"], count: int
+    ) -> tuple[Int[Tensor, " n"], Float[Tensor, "n 2"], Int[Tensor, "n pixels 3"]]:
+        image = torch.randint(len(sizes), (count,))
+        centres, pixels = method(image, sizes)
+        if masks is None or not count:
+            return image, centres, pixels
+        for _ in range(_TRIES):
+            valid = _pick(masks, pixels.flatten(0, 1)).bool().reshape(*pixels.shape[:2], -1).all(dim=-1).all(dim=-1)
+            if valid.all():
+                return image, centres, pixels
+            again = torch.randint(len(sizes), (int((~valid).sum()),))
+            image[~valid] = again
+            centres[~valid], pixels[~valid] = method(again, sizes)
+        valid = _pick(masks, pixels.flatten(0, 1)).bool().reshape(*pixels.shape[:2], -1).all(dim=-1).all(dim=-1)
+        if not valid.any():
+            raise SamNerfError("the capture's masks leave nothing to learn from; white is what counts")
+        # What was never found is replaced by what was found more than once.
+        places = valid.nonzero()[:, 0][torch.randint(int(valid.sum()), (count,))]
+        places = torch.where(valid, torch.arange(count), places)
+        return image[places], centres[places], pixels[places]
+
+
+def _with_image(image: Int[Tensor, " n"], pixels: Int[Tensor, "n pixels 2"]) -> Int[Tensor, "n pixels 3"]:
+    return torch.cat([image[:, None, None].expand(-1, pixels.shape[1], 1), pixels], dim=-1)
+
+
+def _pick(values: Tensor | Sequence[Tensor], places: Int[Tensor, "n 3"]) -> Tensor:
+    """Values at (image, row, column), of images in one tensor or in a list."""
+    image, row, column = places.T
+    if isinstance(values, Tensor):
+        return values[image, row, column]
+    found = values[0].new_empty(len(places), *values[0].shape[2:])
+    for index in image.unique():
+        here = image == index
+        found[here] = values[int(index)][row[here], column[here]]
+    return found
