@@ -1,0 +1,47 @@
+"""A prediction keeps its logits; masks and alphas are read from its best candidate."""
+
+import itertools
+
+import pytest
+import torch
+
+from samnerf.masks import MaskPrediction
+
+GENERATOR = torch.Generator().manual_seed(0)
+PREDICTION = MaskPrediction(
+    torch.randn(3, 6, 9, generator=GENERATOR), torch.tensor([0.2, 0.9, 0.5]), torch.randn(3, 4, 4, generator=GENERATOR)
+)
+
+
+def test_the_best_candidate_has_the_highest_score():
+    best = PREDICTION.best
+    assert best.scores.tolist() == pytest.approx([0.9])
+    assert torch.equal(best.logits[0], PREDICTION.logits[1])
+    assert torch.equal(best.low_resolution_logits[0], PREDICTION.low_resolution_logits[1])
+
+
+def test_the_best_of_the_best_is_itself():
+    best = PREDICTION.best
+    assert torch.equal(best.best.logits, best.logits)
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_a_candidate_stands_alone_with_its_own_numbers(index):
+    alone = PREDICTION.candidate(index)
+    assert torch.equal(alone.logits, PREDICTION.logits[index][None])
+    assert torch.equal(alone.scores, PREDICTION.scores[index][None])
+    assert torch.equal(alone.low_resolution_logits, PREDICTION.low_resolution_logits[index][None])
+
+
+def test_a_mask_grows_as_its_threshold_falls():
+    masks = [PREDICTION.mask(threshold) for threshold in (1.0, 0.0, -1.0)]
+    for smaller, larger in itertools.pairwise(masks):
+        assert (smaller <= larger).all()
+        assert smaller.sum() < larger.sum()
+
+
+def test_the_mask_is_where_alpha_exceeds_a_half():
+    alpha = PREDICTION.alpha()
+    assert torch.equal(PREDICTION.mask(), alpha > 0.5)
+    assert alpha.min() >= 0
+    assert alpha.max() <= 1
