@@ -2,10 +2,13 @@
 
 1. *Pixels*: the image encoder, the decoder's upscaling and its hypernetworks learn masks as if the attention
    had already found the click: the feature under the click is handed straight to the mask tokens. A prompt
-   costs one small matrix product, so each step sees many.
+   costs one small matrix product, so each step sees many. The loss weighs inside and outside alike, or else
+   the empty mask would be a comfortable answer.
 2. *Prompts*: the whole network learns from clicks, boxes and refinement rounds as in Kirillov et al. 2023,
    section 3 and appendix A (arXiv:2304.02643): every prompt trains the single mask, and the best of the
    three candidates; predicted scores learn the true IoU.
+
+In both, a contrastive loss tells the encoder which places belong to one instance (`instance_contrast`).
 """
 
 import time
@@ -30,21 +33,28 @@ from samnerf.preprocessing.tiny_teachers.sam_prompts import (
 )
 from samnerf.preprocessing.tiny_teachers.sam_validation import single_click_scores
 from samnerf.preprocessing.tiny_teachers.training_runs import AveragedWeights, Run, learning_rate, write_weights
-from samnerf.teachers.tiny_sam import TinySam
+from samnerf.teachers.tiny_sam import INPUT_SIDE, TinySam
+
+CONTRASTED = 160
+"""Places of an image that the contrastive loss compares."""
+CONTRAST_TEMPERATURE = 0.1
 
 
 @dataclass(frozen=True)
 class SamTraining:
     """How the tiny SAM is trained; equal settings give equal weights on one machine."""
 
-    steps: int = 2600
+    steps: int = 2400
     pixel_steps: int = 700
     seed: int = 0
     images: int = 4
     clicks_per_image: int = 8
     prompts_per_image: int = 6
+    pixel_rate: float = 1e-3
     peak_rate: float = 7e-4
     refined_share: float = 0.3
+    contrast_weight: float = 0.3
+    """Of the contrastive loss in stage 2; 1 in stage 1."""
     save_every: int = 100
     validate_every: int = 200
 
@@ -74,7 +84,7 @@ def train_sam(
         if step < settings.pixel_steps:
             loss = pixel_loss(network, batch, settings.clicks_per_image, random)
         else:
-            loss = prompt_loss(network, batch, settings.prompts_per_image, settings.refined_share, random)
+            loss = prompt_loss(network, batch, settings, random)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -115,38 +125,33 @@ def pixel_loss(network: TinySam, batch: Batch, clicks: int, random: np.random.Ge
         masks = drawn_masks(ids, content, clicks, random)
         prompts = drawn_prompts(masks, "click", random)
         assert prompts.points is not None
-        where = (prompts.points[None].to(features) / 128 - 1)
-        under_click = F.grid_sample(features[i : i + 1], where, align_corners=False)[0, :, :, 0].T
+        under_click = features_at(features[i : i + 1], prompts.points[:, 0].to(features))
         tokens = reader.out_proj(reader.v_proj(under_click))[:, None] + decoder.mask_tokens.weight
         tokens = decoder.transformer.norm_final_attn(tokens)
-        weights = torch.stack(
-            [mlp(tokens[:, k]) for k, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1
-        )
+        weights = torch.stack([mlp(tokens[:, k]) for k, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1)
         logits = torch.einsum("okc,chw->okhw", weights, upscaled[i])
-        total = total + mask_losses(logits, _targets(masks, logits)).mean()
-    return total / len(batch.ids)
+        total = total + balanced_losses(logits, _targets(masks, logits)).mean()
+    return total / len(batch.ids) + instance_contrast(features, batch, random)
 
 
-def prompt_loss(
-    network: TinySam, batch: Batch, prompts_per_image: int, refined_share: float, random: np.random.Generator
-) -> Tensor:
+def prompt_loss(network: TinySam, batch: Batch, settings: SamTraining, random: np.random.Generator) -> Tensor:
     """Stage 2: the whole network on drawn prompts, some images with a second, corrected round."""
     features = network.image_encoder(batch.pixels.to(_device(network)))
     total = features.new_zeros(())
     rounds = 0
     for i, (ids, content) in enumerate(zip(batch.ids, batch.contents, strict=True)):
-        masks = drawn_masks(ids, content, prompts_per_image, random)
+        masks = drawn_masks(ids, content, settings.prompts_per_image, random)
         kind = str(random.choice(KINDS, p=KIND_CHANCES))
         prompts = drawn_prompts(masks, kind, random)
         logits, scores = answered(network, features[i : i + 1], prompts, None)
         total, rounds = total + answer_loss(logits, scores, _targets(masks, logits)), rounds + 1
-        if random.random() < refined_share:
+        if random.random() < settings.refined_share:
             previous = logits[:, :1].detach()
             answers = F.interpolate(previous, masks.shape[1:], mode="bilinear")[:, 0].cpu().numpy() > 0
             prompts = corrected(prompts, masks, answers, random)
             logits, scores = answered(network, features[i : i + 1], prompts, previous)
             total, rounds = total + answer_loss(logits, scores, _targets(masks, logits)), rounds + 1
-    return total / rounds
+    return total / rounds + settings.contrast_weight * instance_contrast(features, batch, random)
 
 
 def answered(
@@ -182,24 +187,70 @@ def answer_loss(
         union = (found | true).sum((2, 3)).clamp_min(1)
         ious = (found & true).sum((2, 3)) / union
     return (
-        losses[:, 0].mean()
-        + candidates.min(dim=1).values.mean()
-        + 0.1 * candidates.mean()
-        + F.mse_loss(scores, ious)
+        losses[:, 0].mean() + candidates.min(dim=1).values.mean() + 0.1 * candidates.mean() + F.mse_loss(scores, ious)
     )
 
 
 def mask_losses(
     logits: Float[Tensor, "objects masks rows columns"], targets: Float[Tensor, "objects 1 rows columns"]
 ) -> Float[Tensor, "objects masks"]:
-    """Focal loss (Lin et al. 2017, arXiv:1708.02002; gamma 2) times 20, plus dice loss (Milletari et al. 2016)."""
+    """Focal loss (Lin et al. 2017, arXiv:1708.02002; gamma 2) times 20, plus dice loss."""
     targets = targets.expand_as(logits)
     probabilities = torch.sigmoid(logits)
     entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     focal = ((probabilities - targets) ** 2 * entropy).mean((2, 3))
+    return 20 * focal + dice_losses(probabilities, targets)
+
+
+def balanced_losses(
+    logits: Float[Tensor, "objects masks rows columns"], targets: Float[Tensor, "objects 1 rows columns"]
+) -> Float[Tensor, "objects masks"]:
+    """Cross entropy inside plus cross entropy outside, each a mean over its own pixels, plus dice loss."""
+    targets = targets.expand_as(logits)
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    inside = (entropy * targets).sum((2, 3)) / targets.sum((2, 3)).clamp_min(1)
+    outside = (entropy * (1 - targets)).sum((2, 3)) / (1 - targets).sum((2, 3)).clamp_min(1)
+    return inside + outside + dice_losses(torch.sigmoid(logits), targets)
+
+
+def dice_losses(
+    probabilities: Float[Tensor, "objects masks rows columns"], targets: Float[Tensor, "objects masks rows columns"]
+) -> Float[Tensor, "objects masks"]:
+    """One minus twice the overlap over the sum of areas (Milletari et al. 2016, arXiv:1606.04797)."""
     overlap = (probabilities * targets).sum((2, 3))
-    dice = 1 - (2 * overlap + 1) / (probabilities.sum((2, 3)) + targets.sum((2, 3)) + 1)
-    return 20 * focal + dice
+    return 1 - (2 * overlap + 1) / (probabilities.sum((2, 3)) + targets.sum((2, 3)) + 1)
+
+
+def instance_contrast(
+    features: Float[Tensor, "images channels side side"], batch: Batch, random: np.random.Generator
+) -> Tensor:
+    """Supervised contrastive loss (Khosla et al. 2020, arXiv:2004.11362) between random places of one image.
+
+    Every instance, and the background, gives equally many places, so that small ones count.
+    """
+    total = features.new_zeros(())
+    for i, (ids, (rows, columns)) in enumerate(zip(batch.ids, batch.contents, strict=True)):
+        instances = ids[:rows, :columns]
+        present = np.unique(instances)
+        each = max(8, CONTRASTED // len(present))
+        shown = [np.argwhere(instances == number) for number in present]
+        places = [pixels[random.integers(0, len(pixels), each)] for pixels in shown]
+        points = torch.from_numpy(np.concatenate(places)[:, ::-1] + 0.5).to(features)
+        labels = torch.arange(len(present), device=features.device).repeat_interleave(each)
+        directions = F.normalize(features_at(features[i : i + 1], points), dim=1)
+        itself = torch.eye(len(labels), dtype=torch.bool, device=features.device)
+        likeness = (directions @ directions.T / CONTRAST_TEMPERATURE).masked_fill(itself, -1e9).log_softmax(dim=1)
+        partners = (labels[:, None] == labels[None]) & ~itself
+        total = total - ((likeness * partners).sum(1) / partners.sum(1)).mean()
+    return total / len(batch.ids)
+
+
+def features_at(
+    features: Float[Tensor, "1 channels side side"], points: Float[Tensor, "points 2"]
+) -> Float[Tensor, "points channels"]:
+    """Features at points (x, y) of the input frame, in its pixels; bilinear."""
+    where = points[None, :, None] / (INPUT_SIDE / 2) - 1
+    return F.grid_sample(features, where, align_corners=False)[0, :, :, 0].T
 
 
 def _targets(masks: np.ndarray, logits: Tensor) -> Float[Tensor, "objects 1 rows columns"]:
@@ -209,7 +260,7 @@ def _targets(masks: np.ndarray, logits: Tensor) -> Float[Tensor, "objects 1 rows
 
 def _rate(step: int, settings: SamTraining) -> float:
     if step < settings.pixel_steps:
-        return min(1.0, (step + 1) / 50) * settings.peak_rate
+        return min(1.0, (step + 1) / 30) * settings.pixel_rate
     return learning_rate(step - settings.pixel_steps, settings.steps - settings.pixel_steps, settings.peak_rate, 50)
 
 

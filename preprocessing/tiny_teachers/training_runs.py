@@ -81,7 +81,9 @@ class Run:
             average.state = {key: value.to(average.state[key].device) for key, value in state["average"].items()}
             average.updates = state["updates"]
         except (RuntimeError, KeyError, EOFError, ValueError) as error:
-            raise SamNerfError(f"training checkpoint {path} cannot be read ({error}); remove it to begin anew") from error
+            raise SamNerfError(
+                f"training checkpoint {path} cannot be read ({error}); remove it to begin anew"
+            ) from error
         return int(state["step"])
 
     def log(self, row: dict[str, float]) -> None:

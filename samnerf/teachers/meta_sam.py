@@ -59,7 +59,10 @@ def build_image_encoder(shape: VitShape) -> ImageEncoderViT:
 def build_prompt_encoder() -> PromptEncoder:
     """The prompt encoder of all three sizes, with random weights."""
     return PromptEncoder(
-        embed_dim=CHANNELS, image_embedding_size=(SIDE, SIDE), input_image_size=(INPUT_SIDE, INPUT_SIDE), mask_in_chans=16
+        embed_dim=CHANNELS,
+        image_embedding_size=(SIDE, SIDE),
+        input_image_size=(INPUT_SIDE, INPUT_SIDE),
+        mask_in_chans=16,
     )
 
 

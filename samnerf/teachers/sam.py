@@ -157,9 +157,7 @@ class SamMaskDecoder:
         side = (self.input_side, self.input_side)
         rows, columns = content_size(feature_map.image_size, self.input_side, feature_map.layout)
         square = F.interpolate(low_resolution, side, mode="bilinear", align_corners=False)
-        return F.interpolate(
-            square[..., :rows, :columns], feature_map.image_size, mode="bilinear", align_corners=False
-        )
+        return F.interpolate(square[..., :rows, :columns], feature_map.image_size, mode="bilinear", align_corners=False)
 
 
 def clicks_along(scribble: Scribble, count: int = SCRIBBLE_POINTS) -> list[tuple[float, float, int]]:

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
-from segment_anything.modeling.transformer import Attention
 from torch import Tensor, nn
 
 from samnerf.teachers.sam import SamEncoder, SamMaskDecoder
@@ -25,9 +24,11 @@ CHANNELS = 128
 WEIGHTS = BUNDLED / "tiny_sam.safetensors"
 HEADS = 4
 POSITION_SHARPNESS = 2.0
-"""Scale of the random Fourier positions: a click tells cells apart that SAM's own scale of 1 would blur at 256 pixels."""
+"""Scale of the random Fourier positions; SAM's own, 1, would blur neighbouring cells of so small an image."""
 CLICK_ATTENTION = 4.0
 """Gain of the shared query and key projections at birth, so that attention starts at the click."""
+TOKEN_SCALE = 0.2
+"""Size of the output tokens at birth, so that what they read outweighs what they are."""
 
 
 class ResidualBlock(nn.Module):
@@ -95,14 +96,17 @@ class TinySam(nn.Module):
 def tiny_prompt_encoder() -> PromptEncoder:
     """Meta's prompt encoder, with sharper positions."""
     encoder = PromptEncoder(
-        embed_dim=CHANNELS, image_embedding_size=(SIDE, SIDE), input_image_size=(INPUT_SIDE, INPUT_SIDE), mask_in_chans=16
+        embed_dim=CHANNELS,
+        image_embedding_size=(SIDE, SIDE),
+        input_image_size=(INPUT_SIDE, INPUT_SIDE),
+        mask_in_chans=16,
     )
     encoder.pe_layer.positional_encoding_gaussian_matrix *= POSITION_SHARPNESS
     return encoder
 
 
 def tiny_mask_decoder() -> MaskDecoder:
-    """Meta's mask decoder at half width, its token-to-image attention starting at the click."""
+    """Meta's mask decoder at half width, born wide awake."""
     decoder = MaskDecoder(
         num_multimask_outputs=3,
         transformer=TwoWayTransformer(depth=2, embedding_dim=CHANNELS, mlp_dim=512, num_heads=HEADS),
@@ -110,18 +114,39 @@ def tiny_mask_decoder() -> MaskDecoder:
         iou_head_depth=3,
         iou_head_hidden_dim=CHANNELS,
     )
-    for attention in token_to_image_attentions(decoder):
-        with torch.no_grad():
-            attention.q_proj.weight.mul_(CLICK_ATTENTION)
-            attention.k_proj.weight.copy_(attention.q_proj.weight)
-            attention.k_proj.bias.copy_(attention.q_proj.bias)
+    _wake(decoder)
     return decoder
 
 
-def token_to_image_attentions(decoder: MaskDecoder) -> list[Attention]:
-    """The attentions by which prompt tokens read the image."""
+@torch.no_grad()
+def _wake(decoder: MaskDecoder) -> None:
+    """Begin where a click already matters.
+
+    Attention starts at the click, because queries and keys are projected alike; what it reads there comes
+    through undamped, because values and outputs are projected by one orthogonal matrix and its transpose;
+    and the hypernetworks pass it on at full strength. With PyTorch's own beginnings the decoder of this size
+    sits on a plateau for a thousand steps.
+    """
+    decoder.mask_tokens.weight.mul_(TOKEN_SCALE)
+    decoder.iou_token.weight.mul_(TOKEN_SCALE)
     transformer = decoder.transformer
-    return [layer.cross_attn_token_to_image for layer in transformer.layers] + [transformer.final_attn_token_to_image]
+    for attention in [layer.cross_attn_token_to_image for layer in transformer.layers] + [
+        transformer.final_attn_token_to_image
+    ]:
+        attention.q_proj.weight.mul_(CLICK_ATTENTION)
+        attention.k_proj.load_state_dict(attention.q_proj.state_dict())
+        nn.init.orthogonal_(attention.v_proj.weight)
+        attention.out_proj.weight.copy_(attention.v_proj.weight.T)
+        nn.init.zeros_(attention.v_proj.bias)
+        nn.init.zeros_(attention.out_proj.bias)
+    for network in decoder.output_hypernetworks_mlps:
+        for layer in network.layers:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    for layer in decoder.output_upscaling:
+        if isinstance(layer, nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, std=(2 / layer.in_channels) ** 0.5)
+            nn.init.zeros_(layer.bias)
 
 
 def load_encoder(device: torch.device, weights: Path = WEIGHTS) -> SamEncoder:

@@ -1,0 +1,129 @@
+"""Training the tiny SAM: few steps, small batches."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from samnerf.errors import SamNerfError
+from samnerf.preprocessing.synthetic.training_images import TrainingImages
+from samnerf.preprocessing.tiny_teachers.sam_augmentation import drawn_batch
+from samnerf.preprocessing.tiny_teachers.sam_prompts import KINDS, corrected, drawn_masks, drawn_prompts
+from samnerf.preprocessing.tiny_teachers.sam_training import SamTraining, mask_losses, train_sam
+from samnerf.preprocessing.tiny_teachers.training_runs import Run, learning_rate
+from samnerf.teachers import tiny_sam
+
+SMALL = SamTraining(
+    steps=4, pixel_steps=2, images=1, clicks_per_image=2, prompts_per_image=2, save_every=2, refined_share=1.0
+)
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> TrainingImages:
+    return TrainingImages(tmp_path_factory.mktemp("pool"), seed=3, count=2)
+
+
+def two_squares() -> np.ndarray:
+    ids = np.zeros((256, 256), dtype=np.int64)
+    ids[20:80, 30:90], ids[120:200, 100:220] = 1, 2
+    return ids
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(pool, tmp_path, monkeypatch):
+    whole = train_sam(tmp_path / "whole", pool, pool, SMALL)
+    monkeypatch.setattr(Run, "log", _stop_after_first(Run.log, Run.save))
+    with pytest.raises(KeyboardInterrupt):
+        train_sam(tmp_path / "broken", pool, pool, SMALL)
+    monkeypatch.undo()
+    resumed = train_sam(tmp_path / "broken", pool, pool, SMALL)
+    expected, found = safetensors.torch.load_file(whole), safetensors.torch.load_file(resumed)
+    assert expected.keys() == found.keys()
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key], value, atol=2e-3, rtol=0)
+
+
+def _stop_after_first(log, save):
+    calls = []
+
+    def interrupted(run: Run, row: dict[str, float]) -> None:
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(row["step"])
+        log(run, row)
+
+    return interrupted
+
+
+def test_the_written_weights_load_in_halves(pool, tmp_path):
+    weights = train_sam(tmp_path, pool, pool, SMALL)
+    encoder = tiny_sam.load_encoder(torch.device("cpu"), weights)
+    decoder = tiny_sam.load_mask_decoder(torch.device("cpu"), weights)
+    assert encoder.encode(pool[0].rgb).values.shape == (128, 32, 32)
+    assert decoder.teacher == encoder.name
+
+
+def test_other_settings_do_not_continue_a_run(pool, tmp_path):
+    Run(tmp_path, {"steps": 3})
+    with pytest.raises(SamNerfError, match="steps = 3, not 4"):
+        Run(tmp_path, {"steps": 4})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_prompts_lie_where_they_should(kind):
+    random = np.random.default_rng(0)
+    masks = drawn_masks(two_squares(), (256, 256), 6, random)
+    prompts = drawn_prompts(masks, kind, random)
+    if prompts.points is not None and prompts.labels is not None:
+        for mask, points, labels in zip(masks, prompts.points, prompts.labels, strict=True):
+            for (x, y), label in zip(points.tolist(), labels.tolist(), strict=True):
+                assert mask[int(y), int(x)] == bool(label)
+    if prompts.boxes is not None:
+        for mask, (x1, y1, x2, y2) in zip(masks, prompts.boxes.tolist(), strict=True):
+            rows, columns = np.nonzero(mask)
+            slack = 0.1 * max(np.ptp(rows), np.ptp(columns)) + 1
+            assert abs(x1 - columns.min()) <= slack and abs(y2 - 1 - rows.max()) <= slack
+
+
+def test_a_correction_adds_what_was_missed_and_takes_away_what_was_too_much():
+    masks = two_squares()[None] == 1
+    random = np.random.default_rng(0)
+    prompts = drawn_prompts(masks, "click", random)
+    missed = corrected(prompts, masks, np.zeros_like(masks), random)
+    extra = corrected(prompts, masks, two_squares()[None] > 0, random)
+    assert missed.labels is not None and missed.labels.tolist() == [[1.0, 1.0]]
+    assert extra.labels is not None and extra.labels.tolist() == [[1.0, 0.0]]
+
+
+def test_cropped_images_are_padded_right_or_below_with_zeros(pool):
+    random = np.random.default_rng(0)
+    for _ in range(12):
+        batch = drawn_batch(pool, 1, random)
+        rows, columns = batch.contents[0]
+        assert max(rows, columns) == 256
+        assert (batch.pixels[0, :, rows:] == 0).all() and (batch.pixels[0, :, :, columns:] == 0).all()
+        assert (batch.ids[0][rows:] == 0).all() and (batch.ids[0][:, columns:] == 0).all()
+
+
+def test_a_perfect_mask_loses_next_to_nothing_and_its_inverse_much():
+    target = torch.zeros(1, 1, 16, 16)
+    target[..., 4:9, 4:9] = 1
+    assert mask_losses(40 * (target - 0.5), target).item() < 1e-3
+    assert mask_losses(-40 * (target - 0.5), target).item() > 10
+
+
+def test_the_learning_rate_warms_up_and_cools_down():
+    rates = [learning_rate(step, 100, 1.0, 10) for step in range(100)]
+    assert np.argmax(rates) in (9, 10) and max(rates) == pytest.approx(1.0)
+    assert rates[0] == pytest.approx(0.1) and rates[-1] < 0.02
+    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+
+
+def test_the_log_keeps_a_steps_last_word(tmp_path: Path):
+    run = Run(tmp_path, {})
+    for loss in (3.0, 2.0):
+        run.log({"step": 5, "loss": loss})
+    assert run.rows() == [{"step": 5.0, "loss": 2.0}]
+    run.plot("a run")
+    assert (tmp_path / "log.png").stat().st_size > 1000
