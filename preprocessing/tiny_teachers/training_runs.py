@@ -50,8 +50,8 @@ class Run:
             for key in sorted({*before, *settings}):
                 if before.get(key) != settings.get(key):
                     raise SamNerfError(
-                        f"{self.folder} holds a training run with {key} = {before.get(key)!r}, not {settings.get(key)!r}; "
-                        f"choose another folder or remove this one"
+                        f"{self.folder} holds a training run with {key} = {before.get(key)!r}, not "
+                        f"{settings.get(key)!r}; choose another folder or remove this one"
                     )
         else:
             with atomic_path(known) as temporary:
@@ -81,9 +81,7 @@ class Run:
             average.state = {key: value.to(average.state[key].device) for key, value in state["average"].items()}
             average.updates = state["updates"]
         except (RuntimeError, KeyError, EOFError, ValueError) as error:
-            raise SamNerfError(
-                f"training checkpoint {path} cannot be read ({error}); remove it to begin anew"
-            ) from error
+            raise SamNerfError(f"checkpoint {path} cannot be read ({error}); remove it to begin anew") from error
         return int(state["step"])
 
     def log(self, row: dict[str, float]) -> None:

@@ -133,6 +133,8 @@ class ClipSegTextDecoder(nn.Module):
         super().__init__()
         self.text_model = CLIPSegTextModel(config.text_config)
         self.text_projection = nn.Linear(config.text_config.hidden_size, config.projection_dim, bias=False)
+        config = copy.deepcopy(config)
+        config._attn_implementation = "sdpa"  # the decoder hands it on to its layers and would otherwise be slow
         self.decoder = CLIPSegDecoder(config)
         self.levels = len(config.extract_layers)
         self.channels = self.levels * config.reduce_dim

@@ -25,7 +25,7 @@ SIDE = IMAGE_SIDE // PATCH
 LEVELS = (1, 2, 3)
 REDUCED = 32
 CHANNELS = len(LEVELS) * REDUCED
-TEXT_WIDTH = 64
+TEXT_WIDTH = 48
 WEIGHTS = Path(__file__).parent / "weights" / "tiny_clipseg.safetensors"
 
 WORDS = "clip.text_model.embeddings.token_embedding.weight"
@@ -40,13 +40,14 @@ def tiny_clipseg_config() -> CLIPSegConfig:
             "hidden_size": TEXT_WIDTH,
             "intermediate_size": 2 * TEXT_WIDTH,
             "num_hidden_layers": 2,
-            "num_attention_heads": 4,
+            "num_attention_heads": 3,
         },
         vision_config={
-            "hidden_size": 128,
-            "intermediate_size": 384,
+            "hidden_size": 96,
+            "intermediate_size": 256,
             "num_hidden_layers": max(LEVELS) + 1,
-            "num_attention_heads": 4,
+            "num_attention_heads": 3,
+            "hidden_act": "gelu",
             "image_size": IMAGE_SIDE,
             "patch_size": PATCH,
         },
@@ -54,7 +55,7 @@ def tiny_clipseg_config() -> CLIPSegConfig:
         extract_layers=list(LEVELS),
         reduce_dim=REDUCED,
         decoder_num_attention_heads=2,
-        decoder_intermediate_size=128,
+        decoder_intermediate_size=64,
         use_complex_transposed_convolution=True,
     )
 

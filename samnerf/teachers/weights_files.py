@@ -36,7 +36,8 @@ def read_safetensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {k.removeprefix(prefix): file.get_tensor(k) for k in file.keys() if k.startswith(prefix)}
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (no mapping)
+            tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
     except FileNotFoundError as error:
         raise SamNerfError(f"weights {path} do not exist") from error
     except (OSError, SafetensorError) as error:

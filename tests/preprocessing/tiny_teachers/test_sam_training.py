@@ -1,5 +1,6 @@
 """Training the tiny SAM: few steps, small batches."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def test_prompts_lie_where_they_should(kind):
             for (x, y), label in zip(points.tolist(), labels.tolist(), strict=True):
                 assert mask[int(y), int(x)] == bool(label)
     if prompts.boxes is not None:
-        for mask, (x1, y1, x2, y2) in zip(masks, prompts.boxes.tolist(), strict=True):
+        for mask, (x1, _, _, y2) in zip(masks, prompts.boxes.tolist(), strict=True):
             rows, columns = np.nonzero(mask)
             slack = 0.1 * max(np.ptp(rows), np.ptp(columns)) + 1
             assert abs(x1 - columns.min()) <= slack and abs(y2 - 1 - rows.max()) <= slack
@@ -117,7 +118,7 @@ def test_the_learning_rate_warms_up_and_cools_down():
     rates = [learning_rate(step, 100, 1.0, 10) for step in range(100)]
     assert np.argmax(rates) in (9, 10) and max(rates) == pytest.approx(1.0)
     assert rates[0] == pytest.approx(0.1) and rates[-1] < 0.02
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
 def test_the_log_keeps_a_steps_last_word(tmp_path: Path):
