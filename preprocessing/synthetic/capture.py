@@ -127,10 +127,10 @@ def dome_cameras(scene: Scene, specification: CaptureSpecification) -> list[Came
     """Cameras spread over a dome about the objects; the test views lie between the training views.
 
     Training view k stands at place k of a low-discrepancy sequence (azimuth by the golden section, elevation evenly
-    in its sine, distance by the square root of 2); a test view stands half way between two places.
+    in its sine, distance by the square root of 2); test views stand between places of the sequence's middle half, where
+    training views lie on all sides.
     """
-    views, test_views = specification.views, specification.test_views
-    places = [*range(views), *((math.floor((j + 0.5) * views / max(test_views, 1)) + 0.5) for j in range(test_views))]
+    places = [*range(specification.views), *_test_places(specification.views, specification.test_views)]
     low, high = (math.sin(math.radians(elevation)) for elevation in ELEVATIONS)
     focal = min(specification.width, specification.height) / (2 * math.tan(math.radians(FIELD_OF_VIEW) / 2))
     centres = np.array([thing.centre for thing in scene.objects])
@@ -153,6 +153,13 @@ def dome_cameras(scene: Scene, specification: CaptureSpecification) -> list[Came
             )
         )  # fmt: skip
     return cameras
+
+
+def _test_places(views: int, test_views: int) -> list[float]:
+    """Places strictly between whole numbers, no two alike."""
+    first, gaps = views // 4, max(1, views // 2)
+    gap_of = [j * gaps // test_views for j in range(test_views)]
+    return [first + gap + (1 + gap_of[:j].count(gap)) / (1 + gap_of.count(gap)) for j, gap in enumerate(gap_of)]
 
 
 def _clear(scene: Scene, position: np.ndarray) -> bool:

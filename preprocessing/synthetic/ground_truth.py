@@ -54,7 +54,8 @@ class GroundTruth:
         """Distance along the ray of each pixel's centre, world units of `transforms.json`."""
         path = self._path("depth", frame, ".npy")
         try:
-            return np.load(path, allow_pickle=False)
+            with path.open("rb") as file:  # NumPy leaves a damaged file open
+                return np.load(file, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise _damaged(path, error) from error
 
@@ -62,7 +63,7 @@ class GroundTruth:
         """Share of each pixel that each object covers, 0 to 1, by ascending ID."""
         path = self._path("coverage", frame, ".npz")
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 return stored["coverage"].astype(np.float32)
         except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
             raise _damaged(path, error) from error

@@ -253,7 +253,7 @@ def _places(random: np.random.Generator, solids: list[tuple[Shape, float, float]
 def _tones(random: np.random.Generator, colour: str) -> tuple[Triple, Triple]:
     """The named colour, a little off, and a second tone far enough in brightness to be seen beside it."""
     base = np.clip(np.asarray(COLOURS[colour]) * random.uniform(0.93, 1.05) + random.uniform(-0.025, 0.025, 3), 0, 1)
-    first = np.asarray(linear_from_srgb(base))
+    first = np.asarray(linear_from_srgb(base.tolist()))
     brightness = float(first @ [0.2126, 0.7152, 0.0722])
     if brightness < 0.2 and random.random() < 0.4:
         second = np.full(3, random.uniform(0.55, 0.75))
@@ -275,7 +275,7 @@ def _pattern(random: np.random.Generator, label: NamedObject) -> Pattern:
         }.get(label.shape, [(0, 6), (4, 5), (10, 0), (0, 7)])
     else:
         if label.shape == "cube":
-            return Pattern(around=float(random.choice([3, 4])), along=1, solid=True)
+            return Pattern(around=float(random.choice([3, 4])), along=1.0, solid=True)
         choices = {"torus": [(12, 4), (14, 4)], "cone": [(8, 4), (10, 4)]}.get(label.shape, [(8, 4), (10, 5)])
     around, along = choices[int(random.integers(len(choices)))]
     return Pattern(float(around), float(along))

@@ -129,6 +129,6 @@ def _write(path: Path, image: TrainingImage) -> None:
 
 
 def _read(path: Path) -> TrainingImage:
-    with np.load(path, allow_pickle=False) as stored:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:  # NumPy leaves a damaged file open
         objects = tuple(NamedObject(**fields) for fields in json.loads(str(stored["objects"])))
         return TrainingImage(stored["rgb"], stored["ids"], objects)
