@@ -9,7 +9,7 @@ import hashlib
 import io
 import warnings
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,17 @@ class TrainedScene:
             SamNerfError: if no photograph has this name.
         """
         return self._picture(name).camera
+
+    def from_capture(self, camera: Camera) -> Camera:
+        """A camera given in the frame of the capture's `transforms.json`, in the frame of the trained scene.
+
+        Before training nerfstudio orients, centres and scales what it reads.
+        """
+        outputs = self.pipeline.datamanager.train_dataparser_outputs
+        transform = outputs.dataparser_transform.detach().cpu().float()
+        pose = transform[:, :3] @ camera.camera_to_world
+        pose[:, 3] = (pose[:, 3] + transform[:, 3]) * outputs.dataparser_scale
+        return replace(camera, camera_to_world=pose)
 
     def view(self, camera: Camera, name: str) -> View:
         """What the scene looks like from a camera: features rendered if they were distilled, otherwise encoded."""

@@ -37,6 +37,8 @@ class Segment:
 
     def run(self) -> None:
         """Segment, and say where the results are."""
+        import warnings
+
         from rich.console import Console
 
         from samnerf.errors import SamNerfError
@@ -44,6 +46,8 @@ class Segment:
 
         if (self.config is None) == (self.image is None):
             raise SamNerfError("give either --config RUN/config.yml or --image PHOTO")
+        # nerfstudio was written for an older torch, which says so in every other line.
+        warnings.filterwarnings("ignore", module="nerfstudio|torch|timm")
         # The prompt file is read first: a mistake in it should not wait for a scene to load.
         whole = PromptFile.load(self.prompts)
         ids = {prompts.name: i for i, prompts in enumerate(whole.objects, start=1)}

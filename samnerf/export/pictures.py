@@ -22,12 +22,14 @@ PAPER: Colour = (250, 250, 248)
 POSITIVE: Colour = (64, 214, 130)
 NEGATIVE: Colour = (240, 62, 62)
 SMOOTHING = 4
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 def overlay(
     rgb: UInt8[np.ndarray, "height width 3"],
     masks: Sequence[tuple[Bool[np.ndarray, "height width"], Colour]],
     opacity: float = 0.45,
+    dimmed: float = 0.0,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Masks as translucent colours with outlines; later ones lie above earlier ones.
 
@@ -35,8 +37,11 @@ def overlay(
         rgb: the view.
         masks: each with its object's colour.
         opacity: of the fill, 0 to 1.
+        dimmed: how much of colour and light is taken from the view, 0 to 1, so that masks stand out.
     """
     picture = rgb.astype(np.float32)
+    grey = (picture @ LUMINANCE)[..., None]
+    picture = (1 - 0.35 * dimmed) * ((1 - dimmed) * picture + dimmed * grey)
     for mask, colour in masks:
         tone = np.array(colour, np.float32)
         picture[mask] += opacity * (tone - picture[mask])
@@ -51,7 +56,7 @@ def heat_map(
     rgb: UInt8[np.ndarray, "height width 3"], relevancy: Float[np.ndarray, "height width"]
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Relevancy, 0 to 1, as colours of the map "inferno" over the view in grey."""
-    grey = (rgb.astype(np.float32) @ np.array([0.2126, 0.7152, 0.0722], np.float32))[..., None]
+    grey = (rgb.astype(np.float32) @ LUMINANCE)[..., None]
     colours = _colour_map()[(relevancy.clip(0, 1) * 255).round().astype(int)].astype(np.float32)
     return (0.3 * grey + 0.7 * colours).round().clip(0, 255).astype(np.uint8)
 
@@ -117,6 +122,7 @@ class Sheet:
         title, subtitle: above everything.
         columns: a heading for each column.
         rows: a label and one picture per column, each with a caption (may be empty).
+        scale_at: the column of heat maps, whose scale is drawn beside its heading.
         legend: names and colours, below.
         footer: last line.
     """
@@ -125,12 +131,13 @@ class Sheet:
     subtitle: str
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[tuple[UInt8[np.ndarray, "_ _ 3"], str]]]]
+    scale_at: int | None = None
     legend: Sequence[tuple[str, Colour]] = field(default=())
     footer: str = ""
 
 
 def draw_sheet(sheet: Sheet, tile: int = 320) -> Image.Image:
-    """The sheet with pictures `tile` pixels wide; a heat map's scale stands at its right.
+    """The sheet with pictures `tile` pixels wide.
 
     Raises:
         ValueError: if a row has not one picture per column.
@@ -150,6 +157,8 @@ def draw_sheet(sheet: Sheet, tile: int = 320) -> Image.Image:
     draw.text((margin, margin + 44), sheet.subtitle, QUIET, font(15), anchor="lt")
     for i, heading in enumerate(sheet.columns):
         draw.text((margin + i * (tile + gap), top + 8), heading, INK, font(15, bold=True), anchor="lt")
+        if i == sheet.scale_at:
+            _scale(canvas, margin + i * (tile + gap) + tile, top + 8)
     y = top + 34
     for (label, pictures), row_height in zip(sheet.rows, heights, strict=True):
         for i, (picture, words) in enumerate(pictures):
@@ -168,6 +177,14 @@ def draw_sheet(sheet: Sheet, tile: int = 320) -> Image.Image:
         y += 26
     draw.text((margin, y + 12), _fitted(sheet.footer, width - 2 * margin, 12), QUIET, font(12), anchor="lt")
     return canvas
+
+
+def _scale(canvas: Image.Image, right: int, top: int, length: int = 72) -> None:
+    draw = ImageDraw.Draw(canvas)
+    bar = Image.fromarray(np.ascontiguousarray(colour_bar(length, 12)[::-1].transpose(1, 0, 2)))
+    draw.text((right, top), "1", QUIET, font(13), anchor="rt")
+    canvas.paste(_rounded(bar, 3), (right - 14 - length, top + 1))
+    draw.text((right - 20 - length, top), "0", QUIET, font(13), anchor="rt")
 
 
 def _rounded(picture: Image.Image, radius: int = 6) -> Image.Image:

@@ -113,6 +113,7 @@ def segment_scene(
     output: Path,
     ids: Mapping[str, int] | None = None,
     done: Callable[[str], None] = lambda _: None,
+    make_view: Callable[[Camera, str], View] | None = None,
 ) -> Path:
     """Every object of a prompt file in views of a scene, as files; gives the path of `masks.json`.
 
@@ -126,15 +127,17 @@ def segment_scene(
         output: folder of the results.
         ids: ID of each object; 1, 2, ... in the order of the file by default.
         done: called with the name of each view, made or skipped.
+        make_view: `scene.view`, or something that remembers views.
 
     Raises:
         SamNerfError: if a prompt names a view that does not exist, or lies outside of its view.
     """
     numbers = ids or {prompts.name: i for i, prompts in enumerate(prompt_file.objects, start=1)}
     by_name = dict(cameras)
+    make = make_view or scene.view
 
     def view_named(name: str) -> View:
-        return scene.view(by_name.get(name) or scene.camera(name), name)
+        return make(by_name.get(name) or scene.camera(name), name)
 
     @functools.cache  # prompts are carried only if some view is not done yet
     def carried() -> list[NumberedPrompts]:
@@ -145,7 +148,7 @@ def segment_scene(
             scene.camera(prompts.view)
     key = prompts_key(prompt_file.objects, scene.checkpoint_hash, f"refinements {session.refinements}")
     folder = MaskFolder(output, {numbers[p.name]: p.name for p in prompt_file.objects}, key)
-    sources = [camera_source(name, camera, scene.view) for name, camera in cameras]
+    sources = [camera_source(name, camera, make) for name, camera in cameras]
     try:
         segment_views(folder, sources, lambda view: object_masks(session, view, carried()), done)
     finally:

@@ -23,7 +23,7 @@ DEPTH_WINDOW = 2
 
 def depth_inside(mask: Bool[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
     """Pixels from each pixel of the mask to the nearest outside of it; what lies beyond the image is outside."""
-    return ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    return np.asarray(ndimage.distance_transform_edt(np.pad(mask, 1)))[1:-1, 1:-1]
 
 
 def interior_points(mask: Bool[np.ndarray, "height width"], count: int) -> list[tuple[int, int]]:

@@ -77,7 +77,8 @@ def find_blobs(
     side = means.shape[0]
     values = means.masked_fill(~covered_cells(image_size, side, layout), -1).double().cpu().numpy()
     centres = cell_centres(image_size, side, layout)
-    labels, _ = ndimage.label(values >= threshold, structure=np.ones((3, 3)))
+    labels = np.zeros(values.shape, np.int32)
+    ndimage.label(values >= threshold, structure=np.ones((3, 3)), output=labels)
     chosen: list[tuple[int, int]] = []
     # A stable sort: equal cells are taken in reading order, on every machine.
     for index in np.argsort(-values, axis=None, kind="stable"):

@@ -67,7 +67,7 @@ def test_boxes_and_scribbles_are_drawn():
 def test_a_sheet_has_room_for_every_picture_and_word():
     rows = [("frame 1", [(GREY, "click"), (with_bar(GREY), "a phrase " * 40)]), ("frame 2", [(GREY, ""), (GREY, "")])]
     legend = [(f"striped red cube {i}", (255, 0, 0)) for i in range(9)]
-    sheet = draw_sheet(Sheet("Title", "subtitle", ["view", "heat"], rows, legend, "footer " * 50), tile=200)
+    sheet = draw_sheet(Sheet("Title", "subtitle", ["view", "heat"], rows, 1, legend, "footer " * 50), tile=200)
     assert sheet.width > 2 * 200
     assert sheet.height > 2 * 150
     border = np.asarray(sheet)[:, -20:]
