@@ -190,9 +190,11 @@ def _from_json(entry: Any, where: str) -> PromptSet:
     for point in _list(entry, "points", where):
         label = _label(point, where)
         if "xyz" in point:
-            world_points.append(WorldPoint(*_numbers(point["xyz"], 3, f"{where}: xyz"), label))
+            x, y, z = _numbers(point["xyz"], 3, f"{where}: xyz")
+            world_points.append(WorldPoint(x, y, z, label))
         else:
-            points.append(Point(*_numbers(point.get("xy"), 2, f"{where}: xy"), label))
+            x, y = _numbers(point.get("xy"), 2, f"{where}: xy")
+            points.append(Point(x, y, label))
     boxes = [_box(box, where) for box in _list(entry, "boxes", where)]
     scribbles = []
     for scribble in _list(entry, "scribbles", where):

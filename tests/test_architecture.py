@@ -19,6 +19,7 @@ PACKAGE = ROOT / "samnerf"
 # A module may import from its own floor and from those below; the longest prefix decides.
 FLOORS = {
     "samnerf.cli": 5,
+    "samnerf.demo": 5,
     "samnerf.viewer": 5,
     "samnerf.nuke": 5,
     "samnerf.export": 4,
