@@ -6,7 +6,7 @@
    the empty mask would be a comfortable answer.
 2. *Prompts*: the whole network learns from clicks, boxes and refinement rounds as in Kirillov et al. 2023,
    section 3 and appendix A (arXiv:2304.02643): every prompt trains the single mask, and the best of the
-   three candidates; predicted scores learn the true IoU.
+   three candidates; predicted scores learn the true IoU. The losses lead over from those of the first stage.
 
 In both, a contrastive loss tells the encoder which places belong to one instance (`instance_contrast`).
 """
@@ -33,7 +33,7 @@ from samnerf.preprocessing.tiny_teachers.sam_prompts import (
 )
 from samnerf.preprocessing.tiny_teachers.sam_validation import single_click_scores
 from samnerf.preprocessing.tiny_teachers.training_runs import AveragedWeights, Run, learning_rate, write_weights
-from samnerf.teachers.tiny_sam import INPUT_SIDE, TinySam
+from samnerf.teachers.tiny_sam import INPUT_SIDE, TinySam, token_to_image_attentions
 
 CONTRASTED = 160
 """Places of an image that the contrastive loss compares."""
@@ -44,7 +44,7 @@ CONTRAST_TEMPERATURE = 0.1
 class SamTraining:
     """How the tiny SAM is trained; equal settings give equal weights on one machine."""
 
-    steps: int = 2400
+    steps: int = 2200
     pixel_steps: int = 700
     seed: int = 0
     images: int = 4
@@ -55,8 +55,8 @@ class SamTraining:
     refined_share: float = 0.3
     contrast_weight: float = 0.3
     """Of the contrastive loss in stage 2; 1 in stage 1."""
-    save_every: int = 100
-    validate_every: int = 200
+    save_every: int = 50
+    validate_every: int = 250
 
 
 def train_sam(
@@ -70,21 +70,22 @@ def train_sam(
     run = Run(output, asdict(settings) | {"pool_seed": pool.seed, "pool_count": pool.count})
     torch.manual_seed(settings.seed)
     network = TinySam()
-    begin_where_pixels_end(network)
     network.to(device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.peak_rate, weight_decay=0.01)
-    average = AveragedWeights(network)
+    optimiser, average = _fresh(network)
     done = run.resume(network, optimiser, average)
     began, losses = time.monotonic(), []
     for step in range(done, settings.steps):
         random = np.random.default_rng((settings.seed, step))
+        if step == settings.pixel_steps:
+            read_alike(network)
+            optimiser, average = _fresh(network)
         for group in optimiser.param_groups:
             group["lr"] = _rate(step, settings)
         batch = drawn_batch(pool, settings.images, random)
         if step < settings.pixel_steps:
             loss = pixel_loss(network, batch, settings.clicks_per_image, random)
         else:
-            loss = prompt_loss(network, batch, settings, random)
+            loss = prompt_loss(network, batch, settings, _strictness(step, settings), random)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -106,12 +107,13 @@ def train_sam(
     return weights
 
 
-def begin_where_pixels_end(network: TinySam) -> None:
-    """Let the untrained transformer leave the image features as they are, so that stage 2 starts from stage 1."""
-    torch.nn.init.zeros_(network.prompt_encoder.no_mask_embed.weight)
-    for layer in network.mask_decoder.transformer.layers:
-        torch.nn.init.zeros_(layer.cross_attn_image_to_token.out_proj.weight)
-        torch.nn.init.zeros_(layer.cross_attn_image_to_token.out_proj.bias)
+@torch.no_grad()
+def read_alike(network: TinySam) -> None:
+    """Between the stages: what the final attention learned to read of the image, every layer reads."""
+    *layers, final = token_to_image_attentions(network.mask_decoder)
+    for attention in layers:
+        attention.v_proj.load_state_dict(final.v_proj.state_dict())
+        attention.out_proj.load_state_dict(final.out_proj.state_dict())
 
 
 def pixel_loss(network: TinySam, batch: Batch, clicks: int, random: np.random.Generator) -> Tensor:
@@ -134,8 +136,13 @@ def pixel_loss(network: TinySam, batch: Batch, clicks: int, random: np.random.Ge
     return total / len(batch.ids) + instance_contrast(features, batch, random)
 
 
-def prompt_loss(network: TinySam, batch: Batch, settings: SamTraining, random: np.random.Generator) -> Tensor:
-    """Stage 2: the whole network on drawn prompts, some images with a second, corrected round."""
+def prompt_loss(
+    network: TinySam, batch: Batch, settings: SamTraining, strictness: float, random: np.random.Generator
+) -> Tensor:
+    """Stage 2: the whole network on drawn prompts, some images with a second, corrected round.
+
+    `strictness` leads from the balanced losses of stage 1 (0) to SAM's own (1).
+    """
     features = network.image_encoder(batch.pixels.to(_device(network)))
     total = features.new_zeros(())
     rounds = 0
@@ -144,13 +151,13 @@ def prompt_loss(network: TinySam, batch: Batch, settings: SamTraining, random: n
         kind = str(random.choice(KINDS, p=KIND_CHANCES))
         prompts = drawn_prompts(masks, kind, random)
         logits, scores = answered(network, features[i : i + 1], prompts, None)
-        total, rounds = total + answer_loss(logits, scores, _targets(masks, logits)), rounds + 1
+        total, rounds = total + answer_loss(logits, scores, _targets(masks, logits), strictness), rounds + 1
         if random.random() < settings.refined_share:
             previous = logits[:, :1].detach()
             answers = F.interpolate(previous, masks.shape[1:], mode="bilinear")[:, 0].cpu().numpy() > 0
             prompts = corrected(prompts, masks, answers, random)
             logits, scores = answered(network, features[i : i + 1], prompts, previous)
-            total, rounds = total + answer_loss(logits, scores, _targets(masks, logits)), rounds + 1
+            total, rounds = total + answer_loss(logits, scores, _targets(masks, logits), strictness), rounds + 1
     return total / rounds + settings.contrast_weight * instance_contrast(features, batch, random)
 
 
@@ -178,9 +185,12 @@ def answer_loss(
     logits: Float[Tensor, "objects 4 rows columns"],
     scores: Float[Tensor, "objects 4"],
     targets: Float[Tensor, "objects 1 rows columns"],
+    strictness: float,
 ) -> Tensor:
     """Single mask, best of three, a little of the other candidates, and the scores against the true IoU."""
-    losses = mask_losses(logits, targets)
+    losses = strictness * mask_losses(logits, targets)
+    if strictness < 1:
+        losses = losses + (1 - strictness) * balanced_losses(logits, targets)
     candidates = losses[:, 1:]
     with torch.no_grad():
         found, true = logits > 0, targets > 0.5
@@ -256,6 +266,16 @@ def features_at(
 def _targets(masks: np.ndarray, logits: Tensor) -> Float[Tensor, "objects 1 rows columns"]:
     full = torch.from_numpy(masks)[:, None].to(logits)
     return F.adaptive_avg_pool2d(full, logits.shape[-2:])
+
+
+def _strictness(step: int, settings: SamTraining) -> float:
+    """0 in the first fifth of stage 2, 1 in its second half."""
+    progress = (step - settings.pixel_steps) / max(1, settings.steps - settings.pixel_steps)
+    return min(1.0, max(0.0, (progress - 0.2) / 0.3))
+
+
+def _fresh(network: TinySam) -> tuple[torch.optim.Optimizer, AveragedWeights]:
+    return torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01), AveragedWeights(network)
 
 
 def _rate(step: int, settings: SamTraining) -> float:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
+from segment_anything.modeling.transformer import Attention
 from torch import Tensor, nn
 
 from samnerf.teachers.sam import SamEncoder, SamMaskDecoder
@@ -25,10 +26,14 @@ WEIGHTS = BUNDLED / "tiny_sam.safetensors"
 HEADS = 4
 POSITION_SHARPNESS = 2.0
 """Scale of the random Fourier positions; SAM's own, 1, would blur neighbouring cells of so small an image."""
-CLICK_ATTENTION = 4.0
-"""Gain of the shared query and key projections at birth, so that attention starts at the click."""
+CLICK_ATTENTION = 5.0
+"""Gain, at birth, of the shared query and key projections by which tokens find the click in the image."""
+LABEL_ATTENTION = 2.4
+"""Gain, at birth, of those by which output tokens find the click among the tokens."""
+CLICK_LABEL = 4.0
+"""Length, at birth, of the label of a positive click."""
 TOKEN_SCALE = 0.2
-"""Size of the output tokens at birth, so that what they read outweighs what they are."""
+"""Size, at birth, of all other labels and tokens, so that what they read outweighs what they are."""
 
 
 class ResidualBlock(nn.Module):
@@ -91,6 +96,7 @@ class TinySam(nn.Module):
         self.image_encoder = TinyImageEncoder()
         self.prompt_encoder = tiny_prompt_encoder()
         self.mask_decoder = tiny_mask_decoder()
+        wake(self.prompt_encoder, self.mask_decoder)
 
 
 def tiny_prompt_encoder() -> PromptEncoder:
@@ -106,39 +112,41 @@ def tiny_prompt_encoder() -> PromptEncoder:
 
 
 def tiny_mask_decoder() -> MaskDecoder:
-    """Meta's mask decoder at half width, born wide awake."""
-    decoder = MaskDecoder(
+    """Meta's mask decoder at half width."""
+    return MaskDecoder(
         num_multimask_outputs=3,
         transformer=TwoWayTransformer(depth=2, embedding_dim=CHANNELS, mlp_dim=512, num_heads=HEADS),
         transformer_dim=CHANNELS,
         iou_head_depth=3,
         iou_head_hidden_dim=CHANNELS,
     )
-    _wake(decoder)
-    return decoder
 
 
 @torch.no_grad()
-def _wake(decoder: MaskDecoder) -> None:
-    """Begin where a click already matters.
+def wake(prompt_encoder: PromptEncoder, decoder: MaskDecoder) -> None:
+    """Weights to begin training with, in which a click matters from the first step.
 
-    Attention starts at the click, because queries and keys are projected alike; what it reads there comes
-    through undamped, because values and outputs are projected by one orthogonal matrix and its transpose;
-    and the hypernetworks pass it on at full strength. With PyTorch's own beginnings the decoder of this size
-    sits on a plateau for a thousand steps.
+    Every output token looks for tokens that bear the label of a positive click, and takes over where that is;
+    attention to the image then starts at the click, because queries and keys are projected alike; what is read
+    there comes through undamped, because values and outputs are projected by an orthogonal matrix and its
+    transpose; and the hypernetworks pass it on at full strength. From PyTorch's own beginnings a decoder of
+    this size sits on a plateau for a thousand steps.
     """
-    decoder.mask_tokens.weight.mul_(TOKEN_SCALE)
-    decoder.iou_token.weight.mul_(TOKEN_SCALE)
+    for embedding in [*prompt_encoder.point_embeddings, prompt_encoder.not_a_point_embed]:
+        embedding.weight.mul_(TOKEN_SCALE)
+    click = F.normalize(torch.randn(1, CHANNELS), dim=1) * CLICK_LABEL
+    prompt_encoder.point_embeddings[1].weight.copy_(click)
+    for tokens in (decoder.mask_tokens, decoder.iou_token):
+        tokens.weight.mul_(TOKEN_SCALE).add_(click)
     transformer = decoder.transformer
-    for attention in [layer.cross_attn_token_to_image for layer in transformer.layers] + [
-        transformer.final_attn_token_to_image
-    ]:
+    for layer in transformer.layers:
+        nn.init.orthogonal_(layer.self_attn.q_proj.weight, gain=LABEL_ATTENTION)
+        _carry_through(layer.self_attn)
+        nn.init.zeros_(layer.mlp.lin2.weight)
+        nn.init.zeros_(layer.cross_attn_image_to_token.out_proj.weight)
+    for attention in token_to_image_attentions(decoder):
         attention.q_proj.weight.mul_(CLICK_ATTENTION)
-        attention.k_proj.load_state_dict(attention.q_proj.state_dict())
-        nn.init.orthogonal_(attention.v_proj.weight)
-        attention.out_proj.weight.copy_(attention.v_proj.weight.T)
-        nn.init.zeros_(attention.v_proj.bias)
-        nn.init.zeros_(attention.out_proj.bias)
+        _carry_through(attention)
     for network in decoder.output_hypernetworks_mlps:
         for layer in network.layers:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -147,6 +155,22 @@ def _wake(decoder: MaskDecoder) -> None:
         if isinstance(layer, nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, std=(2 / layer.in_channels) ** 0.5)
             nn.init.zeros_(layer.bias)
+    nn.init.zeros_(prompt_encoder.no_mask_embed.weight)
+
+
+def token_to_image_attentions(decoder: MaskDecoder) -> list[Attention]:
+    """The attentions by which tokens read the image, the final one last."""
+    transformer = decoder.transformer
+    return [layer.cross_attn_token_to_image for layer in transformer.layers] + [transformer.final_attn_token_to_image]
+
+
+def _carry_through(attention: Attention) -> None:
+    nn.init.zeros_(attention.q_proj.bias)
+    attention.k_proj.load_state_dict(attention.q_proj.state_dict())
+    nn.init.orthogonal_(attention.v_proj.weight)
+    attention.out_proj.weight.copy_(attention.v_proj.weight.T)
+    nn.init.zeros_(attention.v_proj.bias)
+    nn.init.zeros_(attention.out_proj.bias)
 
 
 def load_encoder(device: torch.device, weights: Path = WEIGHTS) -> SamEncoder:
