@@ -13,16 +13,18 @@ Image points are `(x, y)` in pixels of the view that `view` names (every view, i
 `(x1, y1, x2, y2)`, world points `(x, y, z)` in nerfstudio's world. Label 1 adds, 0 takes away.
 """
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from samnerf.atomic_files import read_json, write_json
 from samnerf.errors import SamNerfError
 
 FORMAT = "samnerf-prompts"
 VERSION = 1
+CLICKS_PER_SCRIBBLE = 8
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,17 @@ class Scribble:
 
     path: tuple[tuple[float, float], ...]
     label: int = 1
+
+    @property
+    def clicks(self) -> tuple["Point", ...]:
+        """What decoders take instead of a stroke: clicks at equal steps along it, its ends among them."""
+        x, y = np.array(self.path).T
+        travelled = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
+        if travelled[-1] == 0:
+            return (Point(*self.path[0], self.label),)
+        stops = np.linspace(0.0, travelled[-1], CLICKS_PER_SCRIBBLE)
+        places = zip(np.interp(stops, travelled, x).tolist(), np.interp(stops, travelled, y).tolist(), strict=True)
+        return tuple(Point(*place, self.label) for place in places)
 
 
 @dataclass(frozen=True)
@@ -220,14 +233,16 @@ def _list(entry: dict[str, Any], key: str, where: str) -> list[Any]:
 
 def _numbers(value: Any, count: int, where: str) -> list[float]:
     numeric = isinstance(value, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
-    if not numeric or len(value) != count or not all(math.isfinite(v) for v in value):
+    if not numeric or len(value) != count or not all(abs(v) < 1e30 for v in value):
         raise SamNerfError(f"{where} is {value!r} but must be {count} finite numbers")
     return [float(v) for v in value]
 
 
 def _label(entry: Any, where: str) -> int:
     if not isinstance(entry, dict):
-        raise SamNerfError(f"{where}: {entry!r} must be an object such as {{\"xy\": [12, 34], \"label\": 1}}")
+        raise SamNerfError(f'{where}: {entry!r} must be an object such as {{"xy": [12, 34], "label": 1}}')
+    if unknown := set(entry) - {"xy", "xyz", "path", "label"}:
+        raise SamNerfError(f"{where}: unknown field {sorted(unknown)[0]!r}; known are xy, xyz, path, label")
     label = entry.get("label", 1)
     if isinstance(label, bool) or label not in (0, 1):
         raise SamNerfError(f"{where}: label is {label!r} but must be 1 (add) or 0 (take away)")
@@ -248,7 +263,7 @@ def _phrase(entry: dict[str, Any], where: str) -> Phrase | None:
     if isinstance(value, str):
         value = {"text": value}
     if not isinstance(value, dict) or not isinstance(value.get("text"), str) or not value["text"].strip():
-        raise SamNerfError(f"{where}: the phrase is empty; expected words such as \"red cube\"")
+        raise SamNerfError(f'{where}: the phrase is empty; expected words such as "red cube"')
     threshold = value.get("threshold", Phrase.threshold)
     top_k = value.get("top_k", Phrase.top_k)
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:

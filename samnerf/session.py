@@ -17,14 +17,12 @@ from samnerf.errors import SamNerfError
 from samnerf.feature_map import cells_per_pixel
 from samnerf.masks import MaskPrediction
 from samnerf.objects.relevancy import Blob, cell_means, find_blobs, resize_relevancy
-from samnerf.prompts import Box, Phrase, Point, PromptSet, Scribble, WorldPoint
+from samnerf.prompts import Box, Phrase, Point, PromptSet, WorldPoint
 from samnerf.teachers.contracts import MaskDecoder, TextDecoder
 from samnerf.view import View
 
 DEPTH_TOLERANCE = 0.05
 """A world point is visible if its distance and the rendered one differ by less than this fraction."""
-SCRIBBLE_POINTS = 8
-"""A stroke becomes at most so many points."""
 NOTHING = -32.0
 """The logit of a mask that is surely empty."""
 
@@ -83,7 +81,7 @@ class Session:
         here.check(view.image_size)
         points = list(here.points)
         for scribble in here.scribbles:
-            points += sample_scribble(scribble)
+            points += scribble.clicks
         points += visible_points(view, here.world_points)
         groups = _group(points, here.boxes)
         if here.phrase is not None:
@@ -146,23 +144,6 @@ class Session:
             for _ in range(self.refinements):
                 prediction = self.mask_decoder.decode(feature_map, prompts, previous=prediction.low_resolution_logits)
         return prediction
-
-
-def sample_scribble(scribble: Scribble) -> list[Point]:
-    """Points at equal steps along a stroke, its ends among them; a stroke of one point is that point."""
-    path = torch.tensor(scribble.path, dtype=torch.float64)
-    lengths = (path[1:] - path[:-1]).norm(dim=-1)
-    along = torch.cat([torch.zeros(1, dtype=torch.float64), lengths.cumsum(0)])
-    total = float(along[-1])
-    if total == 0:
-        return [Point(*scribble.path[0], scribble.label)]
-    points = []
-    for step in torch.linspace(0, total, SCRIBBLE_POINTS, dtype=torch.float64):
-        segment = min(int(torch.searchsorted(along, step, right=True)) - 1, len(lengths) - 1)
-        fraction = (step - along[segment]) / lengths[segment] if lengths[segment] > 0 else 0.0
-        x, y = (path[segment] + fraction * (path[segment + 1] - path[segment])).tolist()
-        points.append(Point(x, y, scribble.label))
-    return points
 
 
 def visible_points(view: View, world_points: tuple[WorldPoint, ...], tolerance: float = DEPTH_TOLERANCE) -> list[Point]:

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from samnerf.errors import SamNerfError
@@ -159,3 +160,24 @@ def test_prompts_on_the_image_pass():
     PromptSet("edges", points=(Point(0.0, 0.0), Point(270.0, 480.0)), boxes=(Box(-5.0, -5.0, 5.0, 5.0),)).check(
         (480, 270)
     )
+
+
+def test_a_scribble_is_sampled_at_equal_steps_from_end_to_end():
+    points = Scribble(((0.0, 0.0), (3.0, 0.0), (3.0, 0.0), (3.0, 4.0)), label=0).clicks
+    assert (points[0].x, points[0].y) == (0, 0)
+    assert (points[-1].x, points[-1].y) == pytest.approx((3, 4))
+    walked = [point.x + point.y for point in points]
+    assert np.diff(walked) == pytest.approx(np.full(len(points) - 1, 7 / (len(points) - 1)))
+    assert {point.label for point in points} == {0}
+
+
+def test_a_scribble_of_one_place_is_one_point():
+    assert Scribble(((2.0, 3.0), (2.0, 3.0))).clicks == (Point(2.0, 3.0),)
+
+
+def test_a_misspelt_field_of_a_point_is_named(tmp_path):
+    path = tmp_path / "prompts.json"
+    entry = {"name": "fox", "points": [{"xy": [1, 2], "lable": 0}]}
+    path.write_text(json.dumps({"format": "samnerf-prompts", "version": 1, "objects": [entry]}))
+    with pytest.raises(SamNerfError, match="unknown field 'lable'"):
+        PromptFile.load(path)

@@ -8,7 +8,7 @@ import torch
 
 from samnerf.errors import SamNerfError
 from samnerf.prompts import Box, Phrase, Point, PromptSet, Scribble, WorldPoint
-from samnerf.session import Session, sample_scribble, visible_points
+from samnerf.session import Session, visible_points
 
 
 @pytest.fixture
@@ -210,16 +210,3 @@ def test_words_need_a_text_decoder(toy):
 def test_world_points_need_a_camera(session, toy):
     with pytest.raises(SamNerfError, match="has no camera"):
         session.segment(toy.image_view(), PromptSet(world_points=(WorldPoint(0.0, 0.0, 0.0),)))
-
-
-def test_a_scribble_is_sampled_at_equal_steps_from_end_to_end():
-    points = sample_scribble(Scribble(((0.0, 0.0), (3.0, 0.0), (3.0, 0.0), (3.0, 4.0)), label=0))
-    assert (points[0].x, points[0].y) == (0, 0)
-    assert (points[-1].x, points[-1].y) == pytest.approx((3, 4))
-    walked = [point.x + point.y for point in points]
-    assert np.diff(walked) == pytest.approx(np.full(len(points) - 1, 7 / (len(points) - 1)))
-    assert {point.label for point in points} == {0}
-
-
-def test_a_scribble_of_one_place_is_one_point():
-    assert sample_scribble(Scribble(((2.0, 3.0), (2.0, 3.0)))) == [Point(2.0, 3.0)]

@@ -6,7 +6,8 @@
    the empty mask would be a comfortable answer.
 2. *Prompts*: the whole network learns from clicks, boxes and refinement rounds as in Kirillov et al. 2023,
    section 3 and appendix A (arXiv:2304.02643): every prompt trains the single mask, and the best of the
-   three candidates; predicted scores learn the true IoU. The losses lead over from those of the first stage.
+   three candidates; predicted scores learn the true IoU. The losses lead over from those of the first stage,
+   whose mask tokens are hints for those of the second.
 
 In both, a contrastive loss tells the encoder which places belong to one instance (`instance_contrast`).
 """
@@ -121,15 +122,13 @@ def pixel_loss(network: TinySam, batch: Batch, clicks: int, random: np.random.Ge
     features = network.image_encoder(batch.pixels.to(_device(network)))
     decoder = network.mask_decoder
     upscaled = decoder.output_upscaling(features)
-    reader = decoder.transformer.final_attn_token_to_image
     total = features.new_zeros(())
     for i, (ids, content) in enumerate(zip(batch.ids, batch.contents, strict=True)):
         masks = drawn_masks(ids, content, clicks, random)
         prompts = drawn_prompts(masks, "click", random)
         assert prompts.points is not None
         under_click = features_at(features[i : i + 1], prompts.points[:, 0].to(features))
-        tokens = reader.out_proj(reader.v_proj(under_click))[:, None] + decoder.mask_tokens.weight
-        tokens = decoder.transformer.norm_final_attn(tokens)
+        tokens = tokens_of(network, under_click)
         weights = torch.stack([mlp(tokens[:, k]) for k, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1)
         logits = torch.einsum("okc,chw->okhw", weights, upscaled[i])
         total = total + balanced_losses(logits, _targets(masks, logits)).mean()
@@ -150,54 +149,90 @@ def prompt_loss(
         masks = drawn_masks(ids, content, settings.prompts_per_image, random)
         kind = str(random.choice(KINDS, p=KIND_CHANCES))
         prompts = drawn_prompts(masks, kind, random)
-        logits, scores = answered(network, features[i : i + 1], prompts, None)
-        total, rounds = total + answer_loss(logits, scores, _targets(masks, logits), strictness), rounds + 1
-        if random.random() < settings.refined_share:
-            previous = logits[:, :1].detach()
-            answers = F.interpolate(previous, masks.shape[1:], mode="bilinear")[:, 0].cpu().numpy() > 0
-            prompts = corrected(prompts, masks, answers, random)
-            logits, scores = answered(network, features[i : i + 1], prompts, previous)
-            total, rounds = total + answer_loss(logits, scores, _targets(masks, logits), strictness), rounds + 1
+        previous = None
+        for _ in range(1 + int(random.random() < settings.refined_share)):
+            if previous is not None:
+                answers = F.interpolate(previous, masks.shape[1:], mode="bilinear")[:, 0].cpu().numpy() > 0
+                prompts = corrected(prompts, masks, answers, random)
+            answer = decoded(network, features[i : i + 1], prompts, previous)
+            targets = _targets(masks, answer.logits)
+            hint = hint_loss(network, features[i : i + 1], answer.tokens, targets)
+            total = total + answer_loss(answer, targets, strictness) + (1 - 0.9 * strictness) * hint
+            previous, rounds = answer.logits[:, :1].detach(), rounds + 1
     return total / rounds + settings.contrast_weight * instance_contrast(features, batch, random)
 
 
-def answered(
+@dataclass(frozen=True)
+class Decoded:
+    """What the decoder says of several objects of one image: first the single mask, then the three candidates."""
+
+    logits: Float[Tensor, "objects 4 rows columns"]
+    scores: Float[Tensor, "objects 4"]
+    tokens: Float[Tensor, "objects 4 channels"]
+    """The mask tokens that the hypernetworks read."""
+
+
+def decoded(
     network: TinySam,
     features: Float[Tensor, "1 channels side side"],
     prompts: PromptBatch,
     previous: Float[Tensor, "objects 1 rows columns"] | None,
-) -> tuple[Float[Tensor, "objects 4 rows columns"], Float[Tensor, "objects 4"]]:
-    """The single mask and the three candidates, with their predicted scores."""
+) -> Decoded:
+    """Run the prompt encoder and the mask decoder."""
     points = prompts.as_points
     if points is not None:
         points = (points[0].to(features), points[1].to(features))
     boxes = None if prompts.boxes is None else prompts.boxes.to(features)
     sparse, dense = network.prompt_encoder(points=points, boxes=boxes, masks=previous)
-    return network.mask_decoder.predict_masks(
+    seen: list[Tensor] = []
+    hook = network.mask_decoder.transformer.register_forward_hook(lambda _, __, output: seen.append(output[0]))
+    logits, scores = network.mask_decoder.predict_masks(
         image_embeddings=features,
         image_pe=network.prompt_encoder.get_dense_pe(),
         sparse_prompt_embeddings=sparse,
         dense_prompt_embeddings=dense,
     )
+    hook.remove()
+    return Decoded(logits, scores, seen[0][:, 1:5])
 
 
-def answer_loss(
-    logits: Float[Tensor, "objects 4 rows columns"],
-    scores: Float[Tensor, "objects 4"],
+def hint_loss(
+    network: TinySam,
+    features: Float[Tensor, "1 channels side side"],
+    tokens: Float[Tensor, "objects 4 channels"],
     targets: Float[Tensor, "objects 1 rows columns"],
-    strictness: float,
 ) -> Tensor:
+    """How far the mask tokens are from what stage 1 would have handed over: the mean feature of the object."""
+    with torch.no_grad():
+        shares = F.adaptive_avg_pool2d(targets, features.shape[-2:])[:, 0]
+        means = torch.einsum("ohw,chw->oc", shares, features[0]) / shares.sum((1, 2))[:, None].clamp_min(1e-6)
+        wanted = tokens_of(network, means)
+    return F.mse_loss(tokens, wanted)
+
+
+def tokens_of(network: TinySam, read: Float[Tensor, "objects channels"]) -> Float[Tensor, "objects 4 channels"]:
+    """Mask tokens that have read this of the image and nothing else."""
+    transformer = network.mask_decoder.transformer
+    reader = transformer.final_attn_token_to_image
+    tokens = reader.out_proj(reader.v_proj(read))[:, None] + network.mask_decoder.mask_tokens.weight
+    return transformer.norm_final_attn(tokens)
+
+
+def answer_loss(answer: Decoded, targets: Float[Tensor, "objects 1 rows columns"], strictness: float) -> Tensor:
     """Single mask, best of three, a little of the other candidates, and the scores against the true IoU."""
-    losses = strictness * mask_losses(logits, targets)
+    losses = strictness * mask_losses(answer.logits, targets)
     if strictness < 1:
-        losses = losses + (1 - strictness) * balanced_losses(logits, targets)
+        losses = losses + (1 - strictness) * balanced_losses(answer.logits, targets)
     candidates = losses[:, 1:]
     with torch.no_grad():
-        found, true = logits > 0, targets > 0.5
+        found, true = answer.logits > 0, targets > 0.5
         union = (found | true).sum((2, 3)).clamp_min(1)
         ious = (found & true).sum((2, 3)) / union
     return (
-        losses[:, 0].mean() + candidates.min(dim=1).values.mean() + 0.1 * candidates.mean() + F.mse_loss(scores, ious)
+        losses[:, 0].mean()
+        + candidates.min(dim=1).values.mean()
+        + 0.1 * candidates.mean()
+        + F.mse_loss(answer.scores, ious)
     )
 
 

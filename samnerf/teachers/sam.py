@@ -19,12 +19,10 @@ from torch import Tensor, nn
 from samnerf.errors import SamNerfError
 from samnerf.feature_map import FeatureMap, Layout, content_size
 from samnerf.masks import MaskPrediction
-from samnerf.prompts import PromptSet, Scribble
+from samnerf.prompts import PromptSet
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
-SCRIBBLE_POINTS = 8
-"""Points that one stroke becomes; SAM knows no strokes."""
 
 
 def normalised_input(
@@ -137,8 +135,8 @@ class SamMaskDecoder:
         height, width = feature_map.image_size
         rows, columns = content_size(feature_map.image_size, self.input_side, feature_map.layout)
         scale = torch.tensor([columns / width, rows / height])
-        clicks = [(point.x, point.y, point.label) for point in prompts.points]
-        clicks += [click for scribble in prompts.scribbles for click in clicks_along(scribble)]
+        given = [*prompts.points, *(click for scribble in prompts.scribbles for click in scribble.clicks)]
+        clicks = [(point.x, point.y, point.label) for point in given]
         points = None
         if clicks:
             numbers = torch.tensor(clicks, dtype=torch.float32)
@@ -158,14 +156,3 @@ class SamMaskDecoder:
         rows, columns = content_size(feature_map.image_size, self.input_side, feature_map.layout)
         square = F.interpolate(low_resolution, side, mode="bilinear", align_corners=False)
         return F.interpolate(square[..., :rows, :columns], feature_map.image_size, mode="bilinear", align_corners=False)
-
-
-def clicks_along(scribble: Scribble, count: int = SCRIBBLE_POINTS) -> list[tuple[float, float, int]]:
-    """Up to `count` clicks (x, y, label), evenly spaced along a stroke by arc length."""
-    path = np.asarray(scribble.path, dtype=np.float64)
-    travelled = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
-    if travelled[-1] == 0:
-        return [(float(path[0, 0]), float(path[0, 1]), scribble.label)]
-    stops = np.linspace(0.0, travelled[-1], count)
-    x, y = (np.interp(stops, travelled, path[:, axis]) for axis in (0, 1))
-    return [(float(a), float(b), scribble.label) for a, b in zip(x, y, strict=True)]

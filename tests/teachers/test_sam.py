@@ -8,8 +8,8 @@ from segment_anything.modeling import Sam
 
 from samnerf.errors import SamNerfError
 from samnerf.feature_map import FeatureMap
-from samnerf.prompts import Box, Point, PromptSet, Scribble
-from samnerf.teachers.sam import SamEncoder, SamMaskDecoder, clicks_along, normalised_input
+from samnerf.prompts import Box, Point, PromptSet
+from samnerf.teachers.sam import SamEncoder, SamMaskDecoder, normalised_input
 from samnerf.teachers.tiny_sam import CHANNELS, INPUT_SIDE, NAME, SIDE, TinySam
 
 SHAPES = {"landscape": (60, 90), "portrait": (301, 200), "square": (256, 256)}
@@ -90,15 +90,6 @@ def test_a_stretched_input_has_no_padding_and_a_letterboxed_one_has():
 def test_a_stretched_square_is_a_letterboxed_square(encoder):
     image = photograph((128, 128))
     torch.testing.assert_close(encoder.encode(image, "stretch").values, encoder.encode(image, "letterbox").values)
-
-
-def test_clicks_along_a_stroke_begin_and_end_with_it():
-    clicks = clicks_along(Scribble(((0.0, 0.0), (10.0, 0.0), (10.0, 30.0)), label=0), count=5)
-    assert clicks == [(0, 0, 0), (10, 0, 0), (10, 10, 0), (10, 20, 0), (10, 30, 0)]
-
-
-def test_a_stroke_without_length_is_one_click():
-    assert clicks_along(Scribble(((3.0, 4.0), (3.0, 4.0)))) == [(3.0, 4.0, 1)]
 
 
 def test_a_map_of_another_teacher_is_refused(decoder):
