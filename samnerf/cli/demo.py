@@ -47,6 +47,5 @@ class Demo:
         try:
             metrics = stages.run()
         except KeyboardInterrupt:
-            console.print("what is complete is kept for: samnerf demo --resume (with the same options)")
-            raise
+            raise KeyboardInterrupt("with --resume, the same command goes on from what is complete") from None
         print_report(console, metrics, self.output)

@@ -36,7 +36,10 @@ _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPER
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status; `arguments` defaults to those of the process."""
+    """Run one command and return the exit status; `arguments` defaults to those of the process.
+
+    A command whose interruption needs other words than "run it again" raises `KeyboardInterrupt` with them.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     words = [argument for argument in arguments if argument != "--debug"]
@@ -53,10 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _run(name, options)
         sys.stdout.flush()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         if debug:
             raise
-        print(f"\nsamnerf {name}: interrupted; run the same command again to go on", file=sys.stderr)
+        cure = str(interruption) or "run the same command again to go on"
+        print(f"\nsamnerf {name}: interrupted; {cure}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader (`| head`) has seen enough; Python would complain again while closing
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -119,6 +119,12 @@ def test_an_interruption_is_status_130_and_says_how_to_go_on(command, capsys):
     assert "samnerf probe: interrupted; run the same command again" in capsys.readouterr().err
 
 
+def test_a_command_may_say_itself_how_to_go_on(command, capsys):
+    command(raising(KeyboardInterrupt("add --resume")))
+    assert cli.main(["probe"]) == 130
+    assert capsys.readouterr().err == "\nsamnerf probe: interrupted; add --resume\n"
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
