@@ -89,10 +89,10 @@ def load_encoder(pair: str, kind: Kind, device: str = "cpu") -> Encoder:
     if pair == "tiny":
         from samnerf.teachers import tiny_clipseg
 
-        return tiny_clipseg.load_encoder(torch.device(device))
-    from samnerf.teachers import clipseg
+        return tiny_clipseg.load_tiny_clipseg_encoder(device)
+    from samnerf.teachers import released_clipseg
 
-    return clipseg.load_encoder(teacher, _checkpoint(teacher), torch.device(device))
+    return released_clipseg.load_encoder(teacher, _checkpoint(teacher), torch.device(device))
 
 
 def load_mask_decoder(pair: str, device: str = "cpu") -> MaskDecoder:
@@ -125,10 +125,10 @@ def load_text_decoder(pair: str, device: str = "cpu") -> TextDecoder:
     if pair == "tiny":
         from samnerf.teachers import tiny_clipseg
 
-        return tiny_clipseg.load_text_decoder(torch.device(device))
-    from samnerf.teachers import clipseg
+        return tiny_clipseg.load_tiny_clipseg_decoder(device)
+    from samnerf.teachers import released_clipseg
 
-    return clipseg.load_text_decoder(teacher, _checkpoint(teacher), torch.device(device))
+    return released_clipseg.load_text_decoder(teacher, _checkpoint(teacher), torch.device(device))
 
 
 def _checkpoint(teacher: str) -> Path:
