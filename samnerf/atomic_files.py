@@ -75,7 +75,9 @@ def read_json(path: Path, what: str) -> Any:
 def unwritable(path: Path, error: OSError) -> SamNerfError:
     """The message for a write that failed."""
     if error.errno == errno.ENOSPC:
-        return SamNerfError(f"no space left on the disk of {path.parent} while writing {path.name}; free some and run again")
+        return SamNerfError(
+            f"no space left on the disk of {path.parent} while writing {path.name}; free some and run again"
+        )
     return SamNerfError(f"cannot write {path}: {error.strerror or error}")
 
 

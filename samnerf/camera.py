@@ -42,9 +42,7 @@ class Camera:
     def scaled(self, height: int, width: int) -> "Camera":
         """The same view sampled on another pixel grid."""
         sx, sy = width / self.width, height / self.height
-        return Camera(
-            self.camera_to_world, self.fx * sx, self.fy * sy, self.cx * sx, self.cy * sy, height, width
-        )
+        return Camera(self.camera_to_world, self.fx * sx, self.fy * sy, self.cx * sx, self.cy * sy, height, width)
 
     def ray_directions(self, pixels: Float[Tensor, "*points 2"]) -> Float[Tensor, "*points 3"]:
         """Unit vectors through image points (x, y), in world axes."""

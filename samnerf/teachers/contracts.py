@@ -22,9 +22,7 @@ class Encoder(Protocol):
     layout: Layout
     """The layout it was trained with; `encode` takes another on request."""
 
-    def encode(
-        self, image: UInt8[np.ndarray, "height width 3"], layout: Layout | None = None
-    ) -> FeatureMap:
+    def encode(self, image: UInt8[np.ndarray, "height width 3"], layout: Layout | None = None) -> FeatureMap:
         """Features of an sRGB image of any size."""
         ...
 
