@@ -46,7 +46,7 @@ def phrase_codes(phrase: str) -> tuple[int, ...]:
         raise SamNerfError('the phrase is empty; expected words such as "red cube"')
     if len(codes) > CONTEXT_LENGTH - 2:
         raise SamNerfError(
-            f"the phrase {phrase[:40]!r}... has {len(codes)} word pieces, but CLIP reads {CONTEXT_LENGTH - 2}; shorten it"
+            f"the phrase {phrase[:40]!r}... has {len(codes)} word pieces; CLIP reads {CONTEXT_LENGTH - 2}: shorten it"
         )
     return (tokenizer().sot_token_id, *codes, tokenizer().eot_token_id)
 
