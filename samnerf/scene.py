@@ -7,6 +7,7 @@ nerfstudio: open only those that you trust.
 import contextlib
 import hashlib
 import io
+import traceback
 import warnings
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from samnerf.camera import Camera
 from samnerf.errors import SamNerfError
 from samnerf.feature_map import FeatureMap
 from samnerf.teachers.contracts import Encoder
+from samnerf.teachers.pairs import Kind
 from samnerf.view import DistilledView, ImageView, RenderedView, View
 
 SPLITS = ("train", "test")
@@ -52,7 +54,7 @@ class TrainedScene:
     pair: str
     checkpoint_hash: str
     device: str = "cpu"
-    _encoders: dict[str, Encoder] = field(default_factory=dict)
+    _encoders: dict[Kind, Encoder] = field(default_factory=dict)
 
     @staticmethod
     def load(config: Path, device: str = "cpu") -> "TrainedScene":
@@ -168,12 +170,12 @@ class TrainedScene:
         dataset = datamanager.train_dataset if picture.split == "train" else datamanager.eval_dataset
         return dataset.get_image_uint8(picture.index)[..., :3].numpy()
 
-    def encode(self, kind: str, image: UInt8[np.ndarray, "height width 3"]) -> FeatureMap:
+    def encode(self, kind: Kind, image: UInt8[np.ndarray, "height width 3"]) -> FeatureMap:
         """What the teacher of a kind says of an image, laid on its grid as the scene's own features are."""
         spec = getattr(self.pipeline.model, "specs", {}).get(kind)
         return self.encoder(kind).encode(image, None if spec is None else spec.layout)
 
-    def encoder(self, kind: str) -> Encoder:
+    def encoder(self, kind: Kind) -> Encoder:
         """The encoder of a kind ("sam", "clipseg"), loaded when it is first asked for."""
         if kind not in self._encoders:
             from samnerf.teachers.pairs import load_encoder
@@ -220,7 +222,9 @@ def _reason(config: Path, error: BaseException) -> str:
         return f"no checkpoint in {folder}; train first, or copy the whole run folder"
     lines = str(error).strip().splitlines()
     first = lines[0] if lines else "no message"
-    if "PytorchStreamReader" in first or "UnpicklingError" in type(error).__name__:
+    frames = traceback.extract_tb(error.__traceback__)
+    # What torch raises for a damaged file depends on where it is damaged.
+    if any(Path(frame.filename).name == "serialization.py" for frame in frames):
         return f"the newest checkpoint in {folder} is truncated or no checkpoint ({first})"
     if "state_dict" in first or isinstance(error, KeyError):
         return f"the checkpoint in {folder} was not written by this method ({' '.join(lines[:2])[:200]})"

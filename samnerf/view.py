@@ -17,8 +17,9 @@ from torch import Tensor
 
 from samnerf.camera import Camera
 from samnerf.feature_map import FeatureMap
+from samnerf.teachers.pairs import Kind
 
-Encode = Callable[[str, UInt8[np.ndarray, "height width 3"]], FeatureMap]
+Encode = Callable[[Kind, UInt8[np.ndarray, "height width 3"]], FeatureMap]
 """Runs the encoder of a kind ("sam", "clipseg") on an sRGB image."""
 
 
@@ -35,7 +36,7 @@ class Renderer(Protocol):
 class FeatureRenderer(Renderer, Protocol):
     """A trained field into which teachers were distilled."""
 
-    def render_feature_maps(self, camera: Camera) -> dict[str, FeatureMap]:
+    def render_feature_maps(self, camera: Camera) -> dict[Kind, FeatureMap]:
         """One map of each kind."""
         ...
 
@@ -53,7 +54,7 @@ class View(ABC):
         self.name = name
         self.image_size = image_size
         self.camera = camera
-        self._feature_maps: dict[str, FeatureMap] = {}
+        self._feature_maps: dict[Kind, FeatureMap] = {}
 
     @property
     @abstractmethod
@@ -66,9 +67,9 @@ class View(ABC):
         """Distance along each pixel's ray, world units; None where there is no geometry."""
 
     @abstractmethod
-    def _make_feature_map(self, kind: str) -> FeatureMap: ...
+    def _make_feature_map(self, kind: Kind) -> FeatureMap: ...
 
-    def feature_map(self, kind: str) -> FeatureMap:
+    def feature_map(self, kind: Kind) -> FeatureMap:
         """What the teacher of this kind ("sam", "clipseg") says of the view."""
         if kind not in self._feature_maps:
             self._feature_maps[kind] = self._make_feature_map(kind)
@@ -106,7 +107,7 @@ class DistilledView(_FieldView):
         super().__init__(name, camera, renderer)
         self._feature_renderer = renderer
 
-    def _make_feature_map(self, kind: str) -> FeatureMap:
+    def _make_feature_map(self, kind: Kind) -> FeatureMap:
         # One pass gives the maps of all kinds.
         self._feature_maps = self._feature_renderer.render_feature_maps(self._camera)
         return self._feature_maps[kind]
@@ -119,7 +120,7 @@ class RenderedView(_FieldView):
         super().__init__(name, camera, renderer)
         self._encode = encode
 
-    def _make_feature_map(self, kind: str) -> FeatureMap:
+    def _make_feature_map(self, kind: Kind) -> FeatureMap:
         return self._encode(kind, self.rgb)
 
 
@@ -149,5 +150,5 @@ class ImageView(View):
         """Distance along each pixel's ray, world units, if it was given."""
         return self._depth
 
-    def _make_feature_map(self, kind: str) -> FeatureMap:
+    def _make_feature_map(self, kind: Kind) -> FeatureMap:
         return self._encode(kind, self._image)

@@ -47,7 +47,8 @@ def overlay(
         picture[mask] += opacity * (tone - picture[mask])
     for mask, colour in masks:
         # The rim is drawn inside the mask, so that neighbours keep theirs; the image's own border is no rim.
-        rim = mask & ~ndimage.binary_erosion(mask, iterations=max(1, min(rgb.shape[:2]) // 200), border_value=1)
+        inner = ndimage.binary_erosion(mask, iterations=max(1, min(rgb.shape[:2]) // 200), border_value=1)
+        rim = mask & ~np.asarray(inner, bool)
         picture[rim] = 0.8 * np.array(colour, np.float32) + 0.2 * 255
     return picture.round().clip(0, 255).astype(np.uint8)
 
@@ -55,10 +56,11 @@ def overlay(
 def heat_map(
     rgb: UInt8[np.ndarray, "height width 3"], relevancy: Float[np.ndarray, "height width"]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Relevancy, 0 to 1, as colours of the map "inferno" over the view in grey."""
+    """Relevancy, 0 to 1, as colours of the map "inferno" over the view in grey, which shows where little fits."""
     grey = (rgb.astype(np.float32) @ LUMINANCE)[..., None]
     colours = _colour_map()[(relevancy.clip(0, 1) * 255).round().astype(int)].astype(np.float32)
-    return (0.3 * grey + 0.7 * colours).round().clip(0, 255).astype(np.uint8)
+    share = 0.35 + 0.5 * relevancy.clip(0, 1)[..., None]
+    return ((1 - share) * grey + share * colours).round().clip(0, 255).astype(np.uint8)
 
 
 def colour_bar(height: int, width: int = 14) -> UInt8[np.ndarray, "height width 3"]:

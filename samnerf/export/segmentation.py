@@ -136,6 +136,7 @@ def segment_scene(
     by_name = dict(cameras)
     make = make_view or scene.view
 
+    @functools.cache  # several objects may be prompted in one view
     def view_named(name: str) -> View:
         return make(by_name.get(name) or scene.camera(name), name)
 

@@ -69,7 +69,7 @@ def lift(view: View, prompts: PromptSet, prediction: MaskPrediction, count: int 
     mask = prediction.mask().cpu().numpy()
     clicks = list(prompts.points)
     for scribble in prompts.scribbles:
-        clicks += [Point(x, y, scribble.label) for x, y in scribble.path]
+        clicks += scribble.clicks
     lifted = [lift_point(view.camera, view.depth, point, mask if point.label else None) for point in clicks]
     inside = [Point(column + 0.5, row + 0.5) for row, column in interior_points(mask, count)]
     lifted += [lift_point(view.camera, view.depth, point, mask) for point in inside]
