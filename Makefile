@@ -11,7 +11,7 @@ export MPLBACKEND := Agg
 export OMP_NUM_THREADS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types lock clean
+.PHONY: help setup demo test bench lint format types lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -26,6 +26,9 @@ demo: $(READY) ## scene, features, training, masks and scores in outputs/demo, o
 
 test: $(READY) ## all tests, on a CPU
 	@CUDA_VISIBLE_DEVICES= $(PYTHON) -m pytest
+
+bench: $(READY) ## times on the demo's scene, into benchmarks/results
+	@$(PYTHON) benchmarks/view_features.py
 
 lint: $(READY) ## ruff: rules and format
 	@$(PYTHON) -m ruff check .

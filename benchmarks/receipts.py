@@ -1,0 +1,52 @@
+"""What every benchmark writes beside its numbers: the machine, the versions, the commit."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from samnerf.atomic_files import write_json
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("torch", "torchvision", "nerfstudio", "segment-anything", "transformers", "numpy")
+
+
+def write_receipt(name: str, device: str, measured: dict[str, Any]) -> Path:
+    """Write `results/<name>.json` afresh and return its path."""
+    path = RESULTS / f"{name}.json"
+    write_json(path, {**measured, "circumstances": circumstances(device)})
+    return path
+
+
+def circumstances(device: str) -> dict[str, Any]:
+    """Hardware, versions, commit and time of a measurement."""
+    gpu = torch.cuda.get_device_name() if device.startswith("cuda") else None
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+        "python": platform.python_version(),
+        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+    }
+
+
+def _commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
