@@ -22,7 +22,7 @@ from samnerf.preprocessing.synthetic.processes import available_cores, in_proces
 from samnerf.preprocessing.synthetic.ray_tracer import Rendering, render
 from samnerf.preprocessing.synthetic.scene import MOST_OBJECTS, Scene, random_scene
 
-GENERATOR = "samnerf synthetic 1"
+GENERATOR = "samnerf synthetic 2"
 """To be raised whenever the same specification gives other pictures."""
 FIELD_OF_VIEW = 50.0
 """Degrees, along the shorter side of the image."""

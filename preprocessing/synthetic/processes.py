@@ -1,11 +1,12 @@
 """Rendering in several processes, which a Ctrl-C leaves between two files and never within one."""
 
+import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from typing import TypeVar
 
 from samnerf.errors import SamNerfError
@@ -38,7 +39,7 @@ def in_processes(
         yield from map(function, jobs)
         return
     # Spawned, not forked: the parent may hold threads of torch, and a forked copy of their locks never opens.
-    executor = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (niceness,))
+    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, (niceness,))
     try:
         yield from executor.map(function, jobs)
     except BrokenProcessPool as error:
@@ -53,3 +54,12 @@ def in_processes(
 def _start_worker(niceness: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops giving jobs; the one at hand is finished
     os.nice(niceness)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its workers, which would wait for jobs for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

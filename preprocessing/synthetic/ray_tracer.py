@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 
 from samnerf.camera import Camera
 from samnerf.preprocessing.synthetic.scene import ROOM_HALF_WIDTH, ROOM_HEIGHT, Scene
+from samnerf.preprocessing.synthetic.shapes import vector
 from samnerf.preprocessing.synthetic.surfaces import backdrop_albedo, object_albedo
 
 SUBPIXELS = 4
@@ -144,7 +145,7 @@ def _object_hits(
     scene: Scene, origin: np.ndarray, directions: np.ndarray
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """For each object that rays from `origin` may meet: its index, those rays, and their distances to it."""
-    offsets = np.float32([thing.centre for thing in scene.objects]) - origin
+    offsets = vector([thing.centre for thing in scene.objects]) - origin
     away = np.sqrt((offsets * offsets).sum(axis=1))
     cosines = _product(offsets / away[:, None], directions)
     for index, thing in enumerate(scene.objects):
@@ -182,13 +183,13 @@ def _trace(
     for thing in scene.objects:
         mine = np.flatnonzero(ids == thing.id)
         if mine.size:
-            offsets = points.take(mine, axis=1) - np.float32(thing.centre)[:, None]
+            offsets = points.take(mine, axis=1) - vector(thing.centre)[:, None]
             local = _product(thing.rotation.T, offsets)
             normals[:, mine] = _product(thing.rotation, thing.solid.normals(local))
             albedo[:, mine] = object_albedo(thing, local)
 
     lamp = scene.lighting
-    towards_key = np.float32(lamp.key_position)[:, None] - points
+    towards_key = vector(lamp.key_position)[:, None] - points
     towards_key /= _lengths(towards_key)
     cosines = np.maximum(_dot(towards_key, normals), 0)
     light = np.zeros_like(distances)
@@ -197,12 +198,12 @@ def _trace(
 
     open_share = _openness(scene, points, normals, ids)
     ambient = (np.float32(0.75) + np.float32(0.25) * normals[2]) * open_share
-    fill = np.maximum(_product(np.float32([lamp.fill_direction]), normals)[0], 0) * open_share
-    irradiance = _product(np.float32([lamp.key, lamp.fill, lamp.ambient]).T, np.stack([cosines * light, fill, ambient]))
+    fill = np.maximum(_product(vector([lamp.fill_direction]), normals)[0], 0) * open_share
+    irradiance = _product(vector([lamp.key, lamp.fill, lamp.ambient]).T, np.stack([cosines * light, fill, ambient]))
     colours = albedo * irradiance
     shiny = np.flatnonzero((ids > 0) & (cosines * light > 0))
-    gloss = np.float32([0, *(thing.gloss for thing in scene.objects)])[ids[shiny]]
-    sharpness = np.float32([1, *(thing.sharpness for thing in scene.objects)])[ids[shiny]]
+    gloss = vector([0, *(thing.gloss for thing in scene.objects)])[ids[shiny]]
+    sharpness = vector([1, *(thing.sharpness for thing in scene.objects)])[ids[shiny]]
     halfway = towards_key.take(shiny, axis=1) - directions.take(shiny, axis=1)
     halfway /= _lengths(halfway)
     glint = np.maximum(_dot(halfway, normals.take(shiny, axis=1)), np.float32(1e-3)) ** sharpness
@@ -217,8 +218,8 @@ def _room(
     scene: Scene, origin: Float32[np.ndarray, "3"], directions: Float32[np.ndarray, "3 n"]
 ) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, "3 n"], Float32[np.ndarray, "3 n"]]:
     """Distance, normal and albedo of floor, walls and ceiling along rays."""
-    middle = np.float32([0, 0, ROOM_HEIGHT / 2])[:, None] - origin[:, None]
-    half = np.float32([ROOM_HALF_WIDTH, ROOM_HALF_WIDTH, ROOM_HEIGHT / 2])[:, None]
+    middle = vector([0, 0, ROOM_HEIGHT / 2])[:, None] - origin[:, None]
+    half = vector([ROOM_HALF_WIDTH, ROOM_HALF_WIDTH, ROOM_HEIGHT / 2])[:, None]
     safe = np.copysign(np.maximum(np.abs(directions), np.float32(1e-9)), directions)
     leaving = (middle + np.copysign(half, safe)) / safe
     distances = np.minimum(np.minimum(leaving[0], leaving[1]), leaving[2])
@@ -242,7 +243,7 @@ def _lit_share(
     if len(lamp) == 1:
         return _sees(scene, points, lamp[0]).astype(np.float32)
     if lamp_points is None:
-        return np.mean([_sees(scene, points, lamp[i]) for i in (0, 5, 10, 15)], axis=0, dtype=np.float32)
+        return np.asarray(np.mean([_sees(scene, points, lamp[i]) for i in (0, 5, 10, 15)], axis=0), dtype=np.float32)
     starts = np.searchsorted(lamp_points, np.arange(LAMP_POINTS + 1))
     pieces = [_sees(scene, points[:, starts[i] : starts[i + 1]], lamp[i]) for i in range(LAMP_POINTS)]
     return np.concatenate(pieces).astype(np.float32)
@@ -260,11 +261,11 @@ def _sees(scene: Scene, points: Float32[np.ndarray, "3 n"], source: Float32[np.n
 
 def _lamp_points(scene: Scene) -> Float32[np.ndarray, "samples 3"]:
     """Points of a disc that faces the origin, on a sunflower spiral, in an order that scatters neighbours."""
-    position, radius = np.float32(scene.lighting.key_position), scene.lighting.key_radius
+    position, radius = vector(scene.lighting.key_position), scene.lighting.key_radius
     if radius == 0:
         return position[None]
     towards = position / np.linalg.norm(position)
-    side = np.cross(towards, np.float32([1, 0, 0] if abs(towards[0]) < 0.9 else [0, 1, 0]))
+    side = np.cross(towards, vector([1, 0, 0] if abs(towards[0]) < 0.9 else [0, 1, 0]))
     side /= np.linalg.norm(side)
     other = np.cross(towards, side)
     order = (np.arange(LAMP_POINTS) * 7) % LAMP_POINTS
@@ -280,7 +281,7 @@ def _openness(scene: Scene, points: np.ndarray, normals: np.ndarray, ids: np.nda
     A ball of radius r at distance d in direction w hides about (n . w) r^2 / d^2 of a half space.
     """
     open_share = np.ones(points.shape[1], dtype=np.float32)
-    centres = np.float32([thing.centre for thing in scene.objects])
+    centres = vector([thing.centre for thing in scene.objects])
     squared_distances = _product(-2 * centres, points) + _dot(points, points) + (centres * centres).sum(axis=1)[:, None]
     for index, thing in enumerate(scene.objects):
         squared_radius = np.float32((0.8 * thing.solid.bounding_radius) ** 2)

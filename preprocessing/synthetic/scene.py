@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from samnerf.preprocessing.synthetic.shapes import Capsule, Cone, Cube, Cylinder, Shape, Sphere, Torus
+from samnerf.preprocessing.synthetic.shapes import Capsule, Cone, Cube, Cylinder, Shape, Sphere, Torus, vector
 
 Triple = tuple[float, float, float]
 
@@ -170,7 +170,7 @@ def random_scene(seed: int | Sequence[int], objects: tuple[int, int] = (5, 9)) -
             colour=label.colour,
             material=label.material,
             solid=solid,
-            centre=(x, y, solid.extent(_rotation(yaw, tilt).T @ np.float32([0, 0, -1]))),
+            centre=(x, y, solid.extent(_rotation(yaw, tilt).T @ vector([0, 0, -1]))),
             yaw=yaw,
             tilt=tilt,
             tones=_tones(random, label.colour),

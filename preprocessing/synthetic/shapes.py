@@ -5,8 +5,9 @@ Each solid lives in its own frame, centred on the origin with +Z as its axis. Po
 the solid, so that single precision is enough; a distance may therefore be negative.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -18,6 +19,11 @@ MISSED = np.float32(np.inf)
 TORUS_STEPS = 160
 TORUS_TOLERANCE = np.float32(2e-5)
 TORUS_STEP = np.float32(6e-4)
+
+
+def vector(values: Sequence[Any]) -> Float32[np.ndarray, "..."]:
+    """An array in single precision."""
+    return np.asarray(values, dtype=np.float32)
 
 
 @runtime_checkable

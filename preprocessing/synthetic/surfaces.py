@@ -6,13 +6,14 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from samnerf.preprocessing.synthetic.scene import Backdrop, SceneObject
+from samnerf.preprocessing.synthetic.shapes import vector
 
 NOISE_SIDE = 256
 
 
 def object_albedo(thing: SceneObject, points: Float32[np.ndarray, "3 n"]) -> Float32[np.ndarray, "3 n"]:
     """Albedo at surface points given in the object's own frame."""
-    first, second = (np.float32(tone)[:, None] for tone in thing.tones)
+    first, second = (vector(tone)[:, None] for tone in thing.tones)
     if thing.material == "plain":
         return np.broadcast_to(first, points.shape)
     return np.where(_second_tone(thing, points), second, first)
@@ -22,7 +23,7 @@ def _second_tone(thing: SceneObject, points: Float32[np.ndarray, "3 n"]) -> Bool
     around, along = np.float32(thing.pattern.around), np.float32(thing.pattern.along)
     if thing.pattern.solid:
         # Faces of the cube are borders of cells: step inside before asking for the cell.
-        unit = points * np.float32(0.49 / thing.solid.extent(np.float32([1, 0, 0]))) + np.float32(0.5)
+        unit = points * np.float32(0.49 / thing.solid.extent(vector([1, 0, 0]))) + np.float32(0.5)
         if thing.material == "checkered":
             cells = np.floor(unit * around).sum(axis=0)
         else:
@@ -59,7 +60,7 @@ def backdrop_albedo(
             blend = np.clip(_noise(x * 2, y * 2) * 10 - np.float32(2), 0, 1) + _noise(x, y) * grain
         case _:
             blend = np.float32(0.5) + _noise(x, y) * grain * 2
-    first, second = (np.float32(tone)[:, None] for tone in backdrop.tones)
+    first, second = (vector(tone)[:, None] for tone in backdrop.tones)
     return np.maximum(first + (second - first) * blend, np.float32(0.01))
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -36,7 +35,7 @@ class TrainingImage:
     objects: tuple[NamedObject, ...]
 
 
-class TrainingImages(Sequence[TrainingImage]):
+class TrainingImages:
     """Image i of a seed is always the same, whoever makes it and whatever `count` is.
 
     `pool[i]` reads image i, and makes and keeps it first where it is missing; `generate` makes all missing ones
@@ -59,7 +58,7 @@ class TrainingImages(Sequence[TrainingImage]):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> TrainingImage:  # type: ignore[override]
+    def __getitem__(self, index: int) -> TrainingImage:
         if not 0 <= index < self.count:
             raise IndexError(f"image {index} of a pool of {self.count}")
         path = self.path(index)

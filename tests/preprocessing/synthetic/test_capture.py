@@ -43,6 +43,7 @@ def test_ground_truth_reads_back_as_rendered(folder):
     np.testing.assert_array_equal(np.asarray(Image.open(folder / "images/frame_0006.png")), rendering.rgb)
 
 
+@pytest.mark.timeout(600)
 # nerfstudio opens images for their size and never closes them.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_nerfstudio_reads_the_capture(folder):
@@ -96,6 +97,7 @@ def test_an_interrupted_capture_is_not_readable_and_ends_as_if_nothing_had_happe
     assert tree(stopped) == tree(folder)
 
 
+@pytest.mark.timeout(600)  # two processes import torch: seconds, or minutes on a busy machine
 def test_the_number_of_processes_does_not_change_a_byte(folder, tmp_path):
     assert tree(write_capture(tmp_path / "parallel", **SMALL, workers=2)) == tree(folder)
 
