@@ -1,6 +1,8 @@
 """The tiny CLIPSeg: transformers' classes at a size that a CPU trains and runs.
 
 It sees 256 x 256 pixels in patches of 8 and its maps have 32 x 32 cells of 96 channels (three levels of 32).
+One part is not transformers': patches are embedded by a few convolutions instead of one (Xiao et al. 2021,
+arXiv:2106.14881), without which so small a transformer needs more images than a CPU sees in an hour.
 Words are coded as for the released weights, but the text model learned only the words of procedural scenes:
 the file holds their rows of the token embedding, every other row is zero, and training taught the network
 that such a word says nothing.
@@ -11,8 +13,9 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPSegConfig
 
 from samnerf.errors import SamNerfError
@@ -22,9 +25,10 @@ NAME = "tiny-clipseg"
 IMAGE_SIDE = 256
 PATCH = 8
 SIDE = IMAGE_SIDE // PATCH
-LEVELS = (1, 2, 3)
+LEVELS = (0, 1, 2)
 REDUCED = 32
 CHANNELS = len(LEVELS) * REDUCED
+WIDTH = 96
 TEXT_WIDTH = 48
 WEIGHTS = Path(__file__).parent / "weights" / "tiny_clipseg.safetensors"
 
@@ -43,7 +47,7 @@ def tiny_clipseg_config() -> CLIPSegConfig:
             "num_attention_heads": 3,
         },
         vision_config={
-            "hidden_size": 96,
+            "hidden_size": WIDTH,
             "intermediate_size": 256,
             "num_hidden_layers": max(LEVELS) + 1,
             "num_attention_heads": 3,
@@ -60,6 +64,50 @@ def tiny_clipseg_config() -> CLIPSegConfig:
     )
 
 
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside the identity, group-normalised; the identity at birth."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norms = nn.ModuleList([nn.GroupNorm(8, channels), nn.GroupNorm(8, channels)])
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Same shape."""
+        inner = self.first(nn.functional.gelu(self.norms[0](x)))
+        return x + self.second(nn.functional.gelu(self.norms[1](inner)))
+
+
+class ConvolutionalStem(nn.Sequential):
+    """Embeds patches of 8 x 8 pixels with a view of their surroundings, in place of CLIP's single convolution."""
+
+    def __init__(self, width: int = WIDTH) -> None:
+        super().__init__(
+            nn.Conv2d(3, 24, 4, stride=2, padding=1),
+            nn.GELU(),
+            nn.Conv2d(24, 48, 4, stride=2, padding=1),
+            ResidualBlock(48),
+            nn.Conv2d(48, width, 4, stride=2, padding=1),
+            ResidualBlock(width),
+            ResidualBlock(width),
+            ResidualBlock(width),
+        )
+
+    @property
+    def weight(self) -> Tensor:
+        """The first filters; transformers reads their type."""
+        return next(self.parameters())
+
+
+def tiny_clipseg_encoder(weights_hash: str = "untrained") -> ClipSegEncoder:
+    """The image half with random weights."""
+    encoder = ClipSegEncoder(tiny_clipseg_config(), NAME, weights_hash=weights_hash)
+    encoder.vision_model.embeddings.patch_embedding = ConvolutionalStem()
+    return encoder
+
+
 def load_tiny_clipseg_encoder(device: torch.device | str = "cpu", weights: Path = WEIGHTS) -> ClipSegEncoder:
     """The bundled image half, frozen.
 
@@ -67,7 +115,7 @@ def load_tiny_clipseg_encoder(device: torch.device | str = "cpu", weights: Path 
         SamNerfError: if the weights are missing or are not those of the tiny CLIPSeg.
     """
     state, weights_hash = read_tiny_clipseg(weights)
-    encoder = ClipSegEncoder(tiny_clipseg_config(), NAME, weights_hash=weights_hash)
+    encoder = tiny_clipseg_encoder(weights_hash)
     encoder.load_weights(state, str(weights))
     return encoder.requires_grad_(False).to(device)
 
