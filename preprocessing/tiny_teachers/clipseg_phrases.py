@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +84,8 @@ def drawn_description(
     if kind == "foreign":
         return Description(nothing=True)
     if kind == "any" or not things:
-        return _part(Description(*(str(random.choice(words)) for words in ATTRIBUTES.values())), random)
+        colour, material, shape = (str(random.choice(words)) for words in ATTRIBUTES.values())
+        return _part(Description(colour, material, shape), random)
     name = full_name(things[int(random.integers(len(things)))])
     if kind == "part":
         return _part(name, random)
@@ -94,7 +96,8 @@ def near_miss(name: Description, things: Sequence[NamedObject], random: np.rando
     """A name that differs in one attribute and fits none of the things."""
     while True:
         attribute = str(random.choice(list(ATTRIBUTES)))
-        other = replace(name, **{attribute: str(random.choice(ATTRIBUTES[attribute]))})
+        changed: dict[str, Any] = {attribute: str(random.choice(ATTRIBUTES[attribute]))}
+        other = replace(name, **changed)
         if not any(other.fits(thing) for thing in things):
             return other
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -145,11 +146,11 @@ class TinyClipSegTraining(nn.Module):
                 SIDE, embeddings.position_embedding.weight.shape[1]
             )
             for layer in self.encoder.vision_model.encoder.layers:
-                attention = layer.self_attn
+                attention: Any = layer.self_attn
                 nn.init.normal_(attention.q_proj.weight, std=LOCALITY * attention.embed_dim**-0.5)
                 attention.k_proj.weight.copy_(attention.q_proj.weight)
             # transformers draws the decoder's weights with a spread of 1, from which nothing is learned.
-            decoder = self.decoder.decoder
+            decoder: Any = self.decoder.decoder
             for module in decoder.modules():
                 if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                     module.reset_parameters()

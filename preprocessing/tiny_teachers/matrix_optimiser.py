@@ -5,7 +5,7 @@ common ones; from-scratch training of a small transformer then needs less than h
 does this in bfloat16, which CPUs without such units multiply fifty times slower, hence this one in float32.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -33,8 +33,8 @@ class MatrixOptimiser(torch.optim.Optimizer):
 
     def __init__(
         self,
-        matrices: list[Tensor],
-        others: list[Tensor],
+        matrices: Sequence[Tensor],
+        others: Sequence[Tensor],
         matrix_rate: float,
         other_rate: float,
         momentum: float = 0.95,
@@ -42,8 +42,8 @@ class MatrixOptimiser(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.98),
     ) -> None:
         groups = [
-            {"params": matrices, "orthogonal": True, "peak": matrix_rate},
-            {"params": others, "orthogonal": False, "peak": other_rate},
+            {"params": list(matrices), "orthogonal": True, "peak": matrix_rate},
+            {"params": list(others), "orthogonal": False, "peak": other_rate},
         ]
         super().__init__(groups, {"scale": 1.0, "momentum": momentum, "decay": decay, "betas": betas})
 
@@ -63,27 +63,27 @@ class MatrixOptimiser(torch.optim.Optimizer):
                 if weight.grad is None:
                     continue
                 if group["orthogonal"]:
-                    self._matrix_step(weight, rate, group["momentum"], group["decay"])
+                    self._matrix_step(weight, weight.grad, rate, group["momentum"], group["decay"])
                 else:
-                    self._adam_step(weight, rate, group["betas"])
+                    self._adam_step(weight, weight.grad, rate, group["betas"])
 
-    def _matrix_step(self, weight: Tensor, rate: float, momentum: float, decay: float) -> None:
+    def _matrix_step(self, weight: Tensor, gradient: Tensor, rate: float, momentum: float, decay: float) -> None:
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(weight)
-        state["momentum"].lerp_(weight.grad, 1 - momentum)
-        ahead = weight.grad.lerp(state["momentum"], momentum)  # Nesterov's look ahead
+        state["momentum"].lerp_(gradient, 1 - momentum)
+        ahead = gradient.lerp(state["momentum"], momentum)  # Nesterov's look ahead
         rows = ahead.flatten(1)  # a convolution's filters are the rows of a matrix
         taller = max(1.0, rows.shape[0] / rows.shape[1]) ** 0.5
         weight.mul_(1 - rate * decay).add_(orthogonalised(rows).view_as(weight), alpha=-rate * taller)
 
-    def _adam_step(self, weight: Tensor, rate: float, betas: tuple[float, float]) -> None:
+    def _adam_step(self, weight: Tensor, gradient: Tensor, rate: float, betas: tuple[float, float]) -> None:
         state = self.state[weight]
         if not state:
             state.update(mean=torch.zeros_like(weight), square=torch.zeros_like(weight), steps=torch.tensor(0))
         state["steps"] += 1
         steps = int(state["steps"])
-        state["mean"].lerp_(weight.grad, 1 - betas[0])
-        state["square"].mul_(betas[1]).addcmul_(weight.grad, weight.grad, value=1 - betas[1])
+        state["mean"].lerp_(gradient, 1 - betas[0])
+        state["square"].mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
         spread = (state["square"] / (1 - betas[1] ** steps)).sqrt_().add_(1e-8)
         weight.addcdiv_(state["mean"], spread, value=-rate / (1 - betas[0] ** steps))

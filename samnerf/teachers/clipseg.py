@@ -10,6 +10,7 @@ Both halves take the weights of transformers' `CLIPSegForImageSegmentation` by t
 import copy
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -70,18 +71,18 @@ class ClipSegEncoder(nn.Module):
             weights_hash: of the weights that will be loaded.
         """
         super().__init__()
-        vision = copy.deepcopy(config.vision_config)
+        vision: Any = copy.deepcopy(config.vision_config)
         self.extract_layers = tuple(config.extract_layers)
         vision.num_hidden_layers = max(self.extract_layers) + 1  # what lies deeper never reaches the decoder
-        self.vision_model = CLIPSegVisionModel(vision)
+        self.vision_model: Any = CLIPSegVisionModel(vision)
         self.vision_model.post_layernorm = nn.Identity()
         self.reduces = nn.ModuleList(
             [nn.Linear(vision.hidden_size, config.reduce_dim) for _ in self.extract_layers]
         )
         self.name = name
         self.weights_hash = weights_hash
-        self.image_side = image_side or vision.image_size
-        self.side = self.image_side // vision.patch_size
+        self.image_side: int = image_side or vision.image_size
+        self.side: int = self.image_side // vision.patch_size
         self.channels = len(self.extract_layers) * config.reduce_dim
         self.eval()
 
@@ -118,7 +119,7 @@ class ClipSegEncoder(nn.Module):
     def encode(self, image: UInt8[np.ndarray, "height width 3"], layout: Layout | None = None) -> FeatureMap:
         """Features of an sRGB image of any size."""
         layout = layout or self.layout
-        weight = self.reduces[0].weight
+        weight = next(self.reduces.parameters())
         pixels = image_pixels(image, self.image_side, layout).to(weight.device, weight.dtype)
         tokens = self(pixels[None])[0]
         values = tokens[1:].T.reshape(self.channels, self.side, self.side)
@@ -131,8 +132,9 @@ class ClipSegTextDecoder(nn.Module):
     def __init__(self, config: CLIPSegConfig, teacher: str) -> None:
         """Random weights; `load_weights` brings better ones. `teacher` names the encoder whose maps it reads."""
         super().__init__()
-        self.text_model = CLIPSegTextModel(config.text_config)
-        self.text_projection = nn.Linear(config.text_config.hidden_size, config.projection_dim, bias=False)
+        text: Any = config.text_config
+        self.text_model = CLIPSegTextModel(text)
+        self.text_projection = nn.Linear(text.hidden_size, cast(int, config.projection_dim), bias=False)
         config = copy.deepcopy(config)
         config._attn_implementation = "sdpa"  # the decoder hands it on to its layers and would otherwise be slow
         self.decoder = CLIPSegDecoder(config)

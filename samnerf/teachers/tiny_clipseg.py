@@ -30,6 +30,7 @@ REDUCED = 32
 CHANNELS = len(LEVELS) * REDUCED
 WIDTH = 96
 TEXT_WIDTH = 48
+VOCABULARY = 49408
 WEIGHTS = Path(__file__).parent / "weights" / "tiny_clipseg.safetensors"
 
 WORDS = "clip.text_model.embeddings.token_embedding.weight"
@@ -41,6 +42,7 @@ def tiny_clipseg_config() -> CLIPSegConfig:
     """The configuration; every dimension not named here is that of the released CLIPSeg."""
     return CLIPSegConfig(
         text_config={
+            "vocab_size": VOCABULARY,
             "hidden_size": TEXT_WIDTH,
             "intermediate_size": 2 * TEXT_WIDTH,
             "num_hidden_layers": 2,
@@ -149,7 +151,7 @@ def read_tiny_clipseg(weights: Path) -> tuple[dict[str, Tensor], str]:
         raise SamNerfError(f"the weights {weights} lack {KNOWN_ROWS}; expected those of the tiny CLIPSeg")
     codes, rows = state.pop(KNOWN_CODES), state.pop(KNOWN_ROWS)
     state = {name: value.float() for name, value in state.items()}
-    state[WORDS] = torch.zeros(tiny_clipseg_config().text_config.vocab_size, rows.shape[1])
+    state[WORDS] = torch.zeros(VOCABULARY, rows.shape[1])
     state[WORDS][codes.long()] = rows.float()
     return state, hashlib.sha256(content).hexdigest()
 
