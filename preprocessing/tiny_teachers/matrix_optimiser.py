@@ -1,8 +1,8 @@
 """Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) for matrices, Adam for everything else.
 
 A matrix steps along its momentum with all singular values set to about one, so rare directions learn as fast as
-common ones; from-scratch training of a small transformer then needs less than half the steps. torch.optim.Muon
-does this in bfloat16, which CPUs without such units multiply fifty times slower, hence this one in float32.
+common ones, which helped a small transformer trained from scratch in one short comparison. torch.optim.Muon
+computes in bfloat16, for which many CPUs have no units; hence this one in float32.
 """
 
 from collections.abc import Callable, Sequence

@@ -2,7 +2,7 @@
 
 It sees 256 x 256 pixels in patches of 8 and its maps have 32 x 32 cells of 96 channels (three levels of 32).
 One part is not transformers': patches are embedded by a few convolutions instead of one (Xiao et al. 2021,
-arXiv:2106.14881), without which so small a transformer needs more images than a CPU sees in an hour.
+arXiv:2106.14881): without them shapes stayed near chance in the runs that were tried.
 Words are coded as for the released weights, but the text model learned only the words of procedural scenes:
 the file holds their rows of the token embedding, every other row is zero, and training taught the network
 that such a word says nothing.
