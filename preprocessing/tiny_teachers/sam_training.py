@@ -45,7 +45,7 @@ CONTRAST_TEMPERATURE = 0.1
 class SamTraining:
     """How the tiny SAM is trained; equal settings give equal weights on one machine."""
 
-    steps: int = 2200
+    steps: int = 3400
     pixel_steps: int = 700
     seed: int = 0
     images: int = 4
