@@ -14,11 +14,13 @@ import torch
 from jaxtyping import Float
 from nerfstudio.models.nerfacto import NerfactoModel, NerfactoModelConfig
 from torch import Tensor, nn
+from torch.nn import Parameter
 
 from samnerf.camera import Camera
 from samnerf.distill.cameras import to_nerfstudio
 from samnerf.distill.encodings import EncodingName
 from samnerf.distill.field import PlanesDensityField, PlanesField
+from samnerf.distill.planes import PlanesEncoding
 
 
 @dataclass
@@ -34,6 +36,8 @@ class ColourModelConfig(NerfactoModelConfig):
     """Texels along a side of the field's planes, for each scale. Like all that follows, with planes only."""
     plane_channels: int = 8
     """Features of each scale."""
+    contraction_radius: float = 1.0
+    """Half the side, in scene units, of the cube that half of the planes' texels are spent on; cameras lie within 1."""
     proposal_plane_resolutions: tuple[int, ...] = (64,)
     """Texels along a side of the planes of the proposal field."""
     proposal_plane_channels: int = 8
@@ -73,16 +77,27 @@ class ColourModel(NerfactoModel):
             config.average_init_density,
             self.num_train_data,
             config.appearance_embed_dim if config.use_appearance_embedding else 0,
+            config.contraction_radius,
         )
         count = 1 if config.use_same_proposal_network else config.num_proposal_iterations
         self.proposal_networks = nn.ModuleList(
             PlanesDensityField(
-                config.proposal_plane_resolutions, config.proposal_plane_channels, config.average_init_density
+                config.proposal_plane_resolutions,
+                config.proposal_plane_channels,
+                config.average_init_density,
+                config.contraction_radius,
             )
             for _ in range(count)
         )
         fields = list(self.proposal_networks) * (config.num_proposal_iterations // count)
         self.density_fns = [network.density_fn for network in fields]
+
+    def get_param_groups(self) -> dict[str, list[Parameter]]:
+        """Nerfacto's groups; planes, which bear a much greater learning rate than networks, are a group of their own."""
+        groups = super().get_param_groups()
+        planes = {id(p): p for m in self.modules() if isinstance(m, PlanesEncoding) for p in m.parameters()}
+        groups = {name: [p for p in group if id(p) not in planes] for name, group in groups.items()}
+        return {**groups, "planes": list(planes.values())} if planes else groups
 
     @functools.cached_property
     def _lpips_list(self) -> list[nn.Module]:

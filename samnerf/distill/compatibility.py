@@ -14,7 +14,9 @@ try:
 except ImportError:  # NumPy 1
     from numpy.core.multiarray import scalar
 
-# nerfstudio indexes cameras with lists, which torch 2.9 and later remark on at every start.
+# Remarks of torch on nerfstudio, at every start: cameras are indexed with lists, and four workers load images however
+# few cores there are.
 warnings.filterwarnings("ignore", message="Using a non-tuple sequence for multidimensional indexing")
+warnings.filterwarnings("ignore", message="This DataLoader will create")
 
 torch.serialization.add_safe_globals([scalar, np.dtype, np.dtypes.Float64DType])

@@ -100,8 +100,8 @@ def _open_store(capture: Path, features: Path, pair: str, spec: FeatureSpec) -> 
         )
     if store.missing:
         raise SamNerfError(
-            f"the feature store {folder} lacks {len(store.missing)} images ({store.missing[0]}, ...); {command} goes on "
-            "where it stopped"
+            f"the feature store {folder} lacks {len(store.missing)} images ({store.missing[0]}, ...); {command} "
+            "goes on where it stopped"
         )
     return store
 

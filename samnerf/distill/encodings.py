@@ -37,7 +37,7 @@ class HashGrid(nn.Module):
 
 
 def make_encoding(
-    name: EncodingName,
+    name: str,
     resolutions: Sequence[int],
     channels: int,
     log2_size: int = 19,

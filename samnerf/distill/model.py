@@ -97,7 +97,9 @@ class SamNerfModel(ColourModel):
     def get_param_groups(self) -> dict[str, list[Parameter]]:
         """Nerfacto's groups, and `features`."""
         groups = super().get_param_groups()
-        groups["features"] = [*self.feature_field.parameters(), *self.aggregation.parameters()]
+        planes = {id(parameter) for parameter in groups.get("planes", [])}
+        own = [*self.feature_field.parameters(), *self.aggregation.parameters()]
+        groups["features"] = [parameter for parameter in own if id(parameter) not in planes]
         return groups
 
     def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
@@ -188,8 +190,13 @@ class SamNerfModel(ColourModel):
         shares, places = heaviest_samples(weights[..., 0], self.config.feature_samples, self.config.feature_sharpness)
         positions = samples.frustums.get_positions().detach()
         kept = torch.take_along_dim(positions, places[..., None], dim=1)
-        codes = self.feature_field.codes(contracted(kept).reshape(-1, 3))
+        codes = self.feature_field.codes(contracted(kept, self._radius).reshape(-1, 3))
         return render_features(codes.reshape(*places.shape, -1), shares)
+
+    @property
+    def _radius(self) -> float:
+        # Hash grids have room enough; theirs is nerfacto's contraction.
+        return self.config.contraction_radius if self.config.encoding == "planes" else 1.0
 
     def _cell_features(self, ray_codes: Float[Tensor, "rays width"]) -> dict[str, Float[Tensor, "cells channels"]]:
         side = self.config.rays_per_side

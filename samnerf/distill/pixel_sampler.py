@@ -29,7 +29,8 @@ class CellPixelSampler:
         if not 0 <= share <= 1:
             raise ValueError(f"the share of rays in cells is {share:g} but must lie in 0 to 1")
         self.num_rays_per_batch = rays
-        self.grid_side, self.layout, self.rays_per_side = grid_side, layout, rays_per_side
+        self.grid_side, self.rays_per_side = grid_side, rays_per_side
+        self.layout: Layout = layout
         self.cells = int(rays * share) // rays_per_side**2
 
     def set_num_rays_per_batch(self, num_rays_per_batch: int) -> None:

@@ -28,7 +28,8 @@ class PlanesEncoding(nn.Module):
         if not resolutions or min(resolutions) < 2 or channels < 1:
             raise ValueError(f"planes of resolutions {tuple(resolutions)} with {channels} channels; need >= 2 and >= 1")
         self.scales = nn.ParameterList(
-            [nn.Parameter(torch.empty(3, channels, side, side).uniform_(0.1, 0.5)) for side in resolutions]
+            # Near 1, a plane neither hides what the other two learn nor adds texture of its own.
+            [nn.Parameter(torch.empty(3, channels, side, side).uniform_(0.9, 1.1)) for side in resolutions]
         )
         self.out_dim = channels * len(self.scales)
 

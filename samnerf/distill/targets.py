@@ -1,7 +1,7 @@
 """What a teacher said at points of the training images."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -10,6 +10,7 @@ from torch import Tensor
 from samnerf.feature_map import FeatureMap, Layout, cells_per_pixel, covered_cells
 
 
+@runtime_checkable
 class Store(Protocol):
     """What is asked of a `FeatureStore`."""
 

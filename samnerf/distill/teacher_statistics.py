@@ -7,7 +7,7 @@ kilobytes of buffers in the checkpoint, so that rendering needs no feature store
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,7 @@ MAPS = 96
 """Maps that are looked at, spread evenly over the training images."""
 
 
+@runtime_checkable
 class TeacherMaps(Protocol):
     """What is asked of a feature store."""
 
@@ -44,7 +45,8 @@ class TeacherStatistics(nn.Module):
 
     def __init__(self, channels: int, side: int, layout: Layout, teacher: str) -> None:
         super().__init__()
-        self.side, self.layout, self.teacher = side, layout, teacher
+        self.side, self.teacher = side, teacher
+        self.layout: Layout = layout
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("deviation", torch.ones(channels))
         # Padding lies right of a portrait image (axis 0) or below a landscape one (axis 1).
