@@ -67,9 +67,7 @@ def full_name(thing: NamedObject) -> Description:
     return Description(thing.colour, thing.material, thing.shape)
 
 
-def drawn_description(
-    kind: str, things: Sequence[NamedObject], random: np.random.Generator
-) -> Description:
+def drawn_description(kind: str, things: Sequence[NamedObject], random: np.random.Generator) -> Description:
     """A description of one kind for an image that shows these things.
 
     Args:

@@ -32,9 +32,7 @@ PHRASE_NAMES = {"text_model.": "clip.text_model.", "text_projection.": "clip.tex
 """Our names of the two halves' weights -> those in `CLIPSegForImageSegmentation`."""
 
 
-def image_pixels(
-    image: UInt8[np.ndarray, "height width 3"], side: int, layout: Layout
-) -> Float[Tensor, "3 side side"]:
+def image_pixels(image: UInt8[np.ndarray, "height width 3"], side: int, layout: Layout) -> Float[Tensor, "3 side side"]:
     """The image as CLIPSeg takes it: resized into a square, normalised; padding is zero, the mean colour."""
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float()[None] / 255
     size = content_size((image.shape[0], image.shape[1]), side, layout)
@@ -76,9 +74,7 @@ class ClipSegEncoder(nn.Module):
         vision.num_hidden_layers = max(self.extract_layers) + 1  # what lies deeper never reaches the decoder
         self.vision_model: Any = CLIPSegVisionModel(vision)
         self.vision_model.post_layernorm = nn.Identity()
-        self.reduces = nn.ModuleList(
-            [nn.Linear(vision.hidden_size, config.reduce_dim) for _ in self.extract_layers]
-        )
+        self.reduces = nn.ModuleList([nn.Linear(vision.hidden_size, config.reduce_dim) for _ in self.extract_layers])
         self.name = name
         self.weights_hash = weights_hash
         self.image_side: int = image_side or vision.image_size

@@ -7,6 +7,7 @@ easy to distil.
 """
 
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -107,7 +108,7 @@ def tiny_prompt_encoder() -> PromptEncoder:
         input_image_size=(INPUT_SIDE, INPUT_SIDE),
         mask_in_chans=16,
     )
-    encoder.pe_layer.positional_encoding_gaussian_matrix *= POSITION_SHARPNESS
+    encoder.pe_layer.get_buffer("positional_encoding_gaussian_matrix").mul_(POSITION_SHARPNESS)
     return encoder
 
 
@@ -133,13 +134,13 @@ def wake(prompt_encoder: PromptEncoder, decoder: MaskDecoder) -> None:
     this size sits on a plateau for a thousand steps.
     """
     for embedding in [*prompt_encoder.point_embeddings, prompt_encoder.not_a_point_embed]:
-        embedding.weight.mul_(TOKEN_SCALE)
+        cast(nn.Embedding, embedding).weight.mul_(TOKEN_SCALE)
     click = F.normalize(torch.randn(1, CHANNELS), dim=1) * CLICK_LABEL
     prompt_encoder.point_embeddings[1].weight.copy_(click)
     for tokens in (decoder.mask_tokens, decoder.iou_token):
         tokens.weight.mul_(TOKEN_SCALE).add_(click)
     transformer = decoder.transformer
-    for layer in transformer.layers:
+    for layer in cast(nn.ModuleList, transformer.layers):
         nn.init.orthogonal_(layer.self_attn.q_proj.weight, gain=LABEL_ATTENTION)
         _carry_through(layer.self_attn)
         nn.init.zeros_(layer.mlp.lin2.weight)
@@ -148,20 +149,22 @@ def wake(prompt_encoder: PromptEncoder, decoder: MaskDecoder) -> None:
         attention.q_proj.weight.mul_(CLICK_ATTENTION)
         _carry_through(attention)
     for network in decoder.output_hypernetworks_mlps:
-        for layer in network.layers:
+        for layer in cast(nn.ModuleList, network.layers):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
     for layer in decoder.output_upscaling:
         if isinstance(layer, nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, std=(2 / layer.in_channels) ** 0.5)
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(cast(Tensor, layer.bias))
     nn.init.zeros_(prompt_encoder.no_mask_embed.weight)
 
 
 def token_to_image_attentions(decoder: MaskDecoder) -> list[Attention]:
     """The attentions by which tokens read the image, the final one last."""
     transformer = decoder.transformer
-    return [layer.cross_attn_token_to_image for layer in transformer.layers] + [transformer.final_attn_token_to_image]
+    layers = cast(nn.ModuleList, transformer.layers)
+    attentions = [layer.cross_attn_token_to_image for layer in layers] + [transformer.final_attn_token_to_image]
+    return cast(list[Attention], attentions)
 
 
 def _carry_through(attention: Attention) -> None:

@@ -264,4 +264,3 @@ class TestTheBundledWeights:
         damaged.write_bytes(WEIGHTS.read_bytes()[:1000])
         with pytest.raises(SamNerfError, match=r"damaged\.safetensors cannot be read"):
             load_tiny_clipseg_decoder(weights=damaged)
-

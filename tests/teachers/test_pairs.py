@@ -46,7 +46,7 @@ def test_the_tiny_decoders_read_the_tiny_encoders_maps():
     mask = pairs.load_mask_decoder("tiny").decode(maps["sam"], PromptSet(points=(Point(10.0, 20.0),)))
     relevancy = pairs.load_text_decoder("tiny").relevancy(maps["clipseg"], "striped red cube")
     assert mask.logits.shape == (1, 90, 60)
-    assert 0 <= relevancy.min() and relevancy.max() <= 1
+    assert relevancy.min() >= 0 and relevancy.max() <= 1
 
 
 def test_the_tiny_weights_are_small():
