@@ -107,7 +107,7 @@ class ColourModel(NerfactoModel):
         return [LearnedPerceptualImagePatchSimilarity(normalize=True).to(self.device)]
 
     def get_image_metrics_and_images(
-        self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
+        self, outputs: dict[str, Tensor], batch: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """PSNR, SSIM and, on request, LPIPS of a rendered image; and pictures of it."""
         self.lpips = self._lpips_list[0].__call__ if self.config.compute_lpips else _unmeasured
