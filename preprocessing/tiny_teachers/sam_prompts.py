@@ -94,7 +94,7 @@ def corrected(
 def _inside(mask: np.ndarray, random: np.random.Generator) -> tuple[float, float]:
     rows, columns = np.nonzero(mask)
     pick = random.integers(len(rows))
-    return columns[pick] + random.random(), rows[pick] + random.random()
+    return float(columns[pick] + random.random()), float(rows[pick] + random.random())
 
 
 def _beside(mask: np.ndarray, random: np.random.Generator) -> tuple[float, float]:
@@ -119,4 +119,4 @@ def _drawn_box(mask: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 def _box_of(mask: np.ndarray) -> tuple[int, int, int, int]:
     rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
-    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

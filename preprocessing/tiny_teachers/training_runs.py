@@ -84,7 +84,7 @@ class Run:
             raise SamNerfError(f"checkpoint {path} cannot be read ({error}); remove it to begin anew") from error
         return int(state["step"])
 
-    def log(self, row: dict[str, float]) -> None:
+    def log(self, row: dict[str, int | float]) -> None:
         """Append one row to `log.csv`; columns may grow, a row then starts a new header line."""
         path = self.folder / "log.csv"
         with path.open("a", newline="") as file:

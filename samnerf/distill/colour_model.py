@@ -93,7 +93,7 @@ class ColourModel(NerfactoModel):
         self.density_fns = [network.density_fn for network in fields]
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
-        """Nerfacto's groups; planes, which bear a much greater learning rate than networks, are a group of their own."""
+        """Nerfacto's groups, and `planes`, which may learn at another rate than networks."""
         groups = super().get_param_groups()
         planes = {id(p): p for m in self.modules() if isinstance(m, PlanesEncoding) for p in m.parameters()}
         groups = {name: [p for p in group if id(p) not in planes] for name, group in groups.items()}
