@@ -115,8 +115,7 @@ samnerf_tiny = MethodSpecification(
                 num_proposal_samples_per_ray=(40,),
                 num_nerf_samples_per_ray=20,
                 proposal_weights_anneal_max_num_iters=100,
-                proposal_warmup=200,
-                proposal_update_every=2,
+                proposal_update_every=0,  # every step; 1 means every other one
                 feature_resolutions=(32, 64, 128),
                 feature_channels=16,
                 feature_width=64,
@@ -128,9 +127,9 @@ samnerf_tiny = MethodSpecification(
             # Without this eps Adam moves texels that hardly any ray meets as fast as all others: noise in empty space.
             "proposal_networks": _decaying(3e-3, 1e-4, TINY_STEPS, eps=1e-8),
             "fields": _decaying(3e-3, 1e-4, TINY_STEPS, eps=1e-8),
-            "planes": _decaying(2e-2, 6e-4, TINY_STEPS, eps=1e-8),
+            "planes": _decaying(1e-1, 3e-3, TINY_STEPS, eps=1e-8),
             "camera_opt": _decaying(1e-3, 1e-4, TINY_STEPS),
-            "features": _decaying(5e-3, 5e-4, TINY_STEPS),
+            "features": _decaying(3e-3, 1e-4, TINY_STEPS),
         },
         logging=LoggingConfig(steps_per_log=20),
         viewer=ViewerConfig(num_rays_per_chunk=4096),
