@@ -69,7 +69,9 @@ def lift(view: View, prompts: PromptSet, prediction: MaskPrediction, count: int 
     mask = prediction.mask().cpu().numpy()
     clicks = list(prompts.points)
     for scribble in prompts.scribbles:
-        clicks += scribble.clicks
+        # What a stroke adds is in the mask already, and points inside of that are better placed elsewhere.
+        if scribble.label == 0 or not mask.any():
+            clicks += scribble.clicks
     lifted = [lift_point(view.camera, view.depth, point, mask if point.label else None) for point in clicks]
     inside = [Point(column + 0.5, row + 0.5) for row, column in interior_points(mask, count)]
     lifted += [lift_point(view.camera, view.depth, point, mask) for point in inside]

@@ -7,7 +7,7 @@ easy to distil.
 """
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -136,11 +136,11 @@ def wake(prompt_encoder: PromptEncoder, decoder: MaskDecoder) -> None:
     for embedding in [*prompt_encoder.point_embeddings, prompt_encoder.not_a_point_embed]:
         cast(nn.Embedding, embedding).weight.mul_(TOKEN_SCALE)
     click = F.normalize(torch.randn(1, CHANNELS), dim=1) * CLICK_LABEL
-    prompt_encoder.point_embeddings[1].weight.copy_(click)
+    cast(nn.Embedding, prompt_encoder.point_embeddings[1]).weight.copy_(click)
     for tokens in (decoder.mask_tokens, decoder.iou_token):
         tokens.weight.mul_(TOKEN_SCALE).add_(click)
     transformer = decoder.transformer
-    for layer in cast(nn.ModuleList, transformer.layers):
+    for layer in cast(Any, transformer.layers):
         nn.init.orthogonal_(layer.self_attn.q_proj.weight, gain=LABEL_ATTENTION)
         _carry_through(layer.self_attn)
         nn.init.zeros_(layer.mlp.lin2.weight)
@@ -149,7 +149,7 @@ def wake(prompt_encoder: PromptEncoder, decoder: MaskDecoder) -> None:
         attention.q_proj.weight.mul_(CLICK_ATTENTION)
         _carry_through(attention)
     for network in decoder.output_hypernetworks_mlps:
-        for layer in cast(nn.ModuleList, network.layers):
+        for layer in cast(Any, network.layers):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
     for layer in decoder.output_upscaling:
