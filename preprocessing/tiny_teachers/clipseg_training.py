@@ -44,7 +44,7 @@ LOSSES = (*ATTRIBUTES, "match", "phrase")
 class ClipSegTraining:
     """How the tiny CLIPSeg is trained; equal settings give equal weights on one machine."""
 
-    steps: int = 3600
+    steps: int = 8000
     attribute_share: float = 0.4
     whole_share: float = 0.03
     seed: int = 0

@@ -39,13 +39,17 @@ from samnerf.teachers.tiny_sam import INPUT_SIDE, TinySam, token_to_image_attent
 CONTRASTED = 160
 """Places of an image that the contrastive loss compares."""
 CONTRAST_TEMPERATURE = 0.1
+CORRECTED_SHARE = 0.6
+"""Of the second rounds that bring a correcting click; the others see only their first answer."""
+WORN_NOISE = 0.4
+"""Greatest deviation that wear adds to a map; a channel's own is 1."""
 
 
 @dataclass(frozen=True)
 class SamTraining:
     """How the tiny SAM is trained; equal settings give equal weights on one machine."""
 
-    steps: int = 3400
+    steps: int = 7000
     pixel_steps: int = 700
     seed: int = 0
     images: int = 4
@@ -53,11 +57,13 @@ class SamTraining:
     prompts_per_image: int = 6
     pixel_rate: float = 1e-3
     peak_rate: float = 7e-4
-    refined_share: float = 0.3
+    refined_share: float = 0.4
+    worn_share: float = 0.5
+    """Of the images whose maps reach the decoder as if a field had rendered them."""
     contrast_weight: float = 0.3
     """Of the contrastive loss in stage 2; 1 in stage 1."""
     save_every: int = 50
-    validate_every: int = 250
+    validate_every: int = 500
 
 
 def train_sam(
@@ -119,7 +125,7 @@ def read_alike(network: TinySam) -> None:
 
 def pixel_loss(network: TinySam, batch: Batch, clicks: int, random: np.random.Generator) -> Tensor:
     """Stage 1: masks from the feature under the click, through upscaling and hypernetworks alone."""
-    features = network.image_encoder(batch.pixels.to(_device(network)))
+    features = encoded(network, batch)
     decoder = network.mask_decoder
     upscaled = decoder.output_upscaling(features)
     total = features.new_zeros(())
@@ -142,24 +148,53 @@ def prompt_loss(
 
     `strictness` leads from the balanced losses of stage 1 (0) to SAM's own (1).
     """
-    features = network.image_encoder(batch.pixels.to(_device(network)))
+    features = encoded(network, batch)
     total = features.new_zeros(())
     rounds = 0
     for i, (ids, content) in enumerate(zip(batch.ids, batch.contents, strict=True)):
+        image = features[i : i + 1]
+        if random.random() < settings.worn_share:
+            image = worn(image, random)
         masks = drawn_masks(ids, content, settings.prompts_per_image, random)
         kind = str(random.choice(KINDS, p=KIND_CHANCES))
         prompts = drawn_prompts(masks, kind, random)
         previous = None
         for _ in range(1 + int(random.random() < settings.refined_share)):
-            if previous is not None:
+            if previous is not None and random.random() < CORRECTED_SHARE:
                 answers = F.interpolate(previous, masks.shape[1:], mode="bilinear")[:, 0].cpu().numpy() > 0
                 prompts = corrected(prompts, masks, answers, random)
-            answer = decoded(network, features[i : i + 1], prompts, previous)
+            answer = decoded(network, image, prompts, previous)
             targets = _targets(masks, answer.logits)
-            hint = hint_loss(network, features[i : i + 1], answer.tokens, targets)
+            hint = hint_loss(network, image, answer.tokens, targets)
             total = total + answer_loss(answer, targets, strictness) + (1 - 0.9 * strictness) * hint
             previous, rounds = answer.logits[:, :1].detach(), rounds + 1
     return total / rounds + settings.contrast_weight * instance_contrast(features, batch, random)
+
+
+def half_precision(device: torch.device) -> torch.autocast:
+    """Matrix products and convolutions in bfloat16 where the device is made for it; weights stay float32."""
+    made_for_it = device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=made_for_it)
+
+
+def encoded(network: TinySam, batch: Batch) -> Float[Tensor, "images channels side side"]:
+    """The batch's maps."""
+    with half_precision(_device(network)):
+        return network.image_encoder(batch.pixels.to(_device(network))).float()
+
+
+def worn(
+    features: Float[Tensor, "1 channels side side"], random: np.random.Generator
+) -> Float[Tensor, "1 channels side side"]:
+    """The map as a field might render it: softer, and wrong by a little, here and there over wider places."""
+    softness = float(random.uniform(0, 0.5))
+    softer = F.avg_pool2d(F.pad(features, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    fine, wide = random.uniform(0, WORN_NOISE, size=2)
+    _, channels, side, _ = features.shape
+    grain = torch.from_numpy(random.standard_normal(features.shape, dtype=np.float32)).to(features)
+    patches = random.standard_normal((1, channels, side // 4, side // 4), dtype=np.float32)
+    clouds = F.interpolate(torch.from_numpy(patches).to(features), (side, side), mode="bilinear")
+    return torch.lerp(features, softer, softness) + fine * grain + wide * clouds
 
 
 @dataclass(frozen=True)
@@ -186,14 +221,15 @@ def decoded(
     sparse, dense = network.prompt_encoder(points=points, boxes=boxes, masks=previous)
     seen: list[Tensor] = []
     hook = network.mask_decoder.transformer.register_forward_hook(lambda _, __, output: seen.append(output[0]))
-    logits, scores = network.mask_decoder.predict_masks(
-        image_embeddings=features,
-        image_pe=network.prompt_encoder.get_dense_pe(),
-        sparse_prompt_embeddings=sparse,
-        dense_prompt_embeddings=dense,
-    )
+    with half_precision(_device(network)):
+        logits, scores = network.mask_decoder.predict_masks(
+            image_embeddings=features,
+            image_pe=network.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+        )
     hook.remove()
-    return Decoded(logits, scores, seen[0][:, 1:5])
+    return Decoded(logits.float(), scores.float(), seen[0][:, 1:5].float())
 
 
 def hint_loss(

@@ -15,7 +15,8 @@ from samnerf.distill.targets import FeatureTargets
 from samnerf.errors import SamNerfError
 from samnerf.feature_store import FeatureStore, store_folder
 from samnerf.preprocessing.captures import read_capture
-from samnerf.teachers.pairs import FeatureSpec, Kind
+from samnerf.preprocessing.extraction import extract_features, image_records
+from samnerf.teachers.pairs import FeatureSpec, Kind, installed_weights_hash
 
 
 @dataclass
@@ -51,7 +52,7 @@ class SamNerfDataManager(VanillaDataManager):
         patch of rays is rendered once and teaches everything.
 
         Raises:
-            SamNerfError: if a store is missing, incomplete or foreign.
+            SamNerfError: if a store is missing, incomplete, foreign, or of other weights or images than are here now.
         """
         capture = Path(self.get_datapath())
         dataset = self.train_dataset
@@ -62,10 +63,11 @@ class SamNerfDataManager(VanillaDataManager):
         folder = self.config.features or frames.features
         if self.config.extract_missing:
             _extract(capture, folder, pair, specs, str(self.device))
-        self.targets = {
-            kind: FeatureTargets(_open_store(capture, folder, pair, spec), names, sizes, spec.side, spec.layout)
-            for kind, spec in specs.items()
-        }
+        images = image_records(frames)
+        for kind, spec in specs.items():
+            store = _open_store(capture, folder, pair, spec)
+            store.check(spec.teacher, installed_weights_hash(pair, kind), spec.layout, images)
+            self.targets[kind] = FeatureTargets(store, names, sizes, spec.side, spec.layout)
         grid = next(iter(specs.values()))
         self.train_pixel_sampler = CellPixelSampler(  # type: ignore[assignment]
             self.config.train_num_rays_per_batch, self.config.cell_share, grid.side, grid.layout, rays_per_side
@@ -91,7 +93,6 @@ def _open_store(capture: Path, features: Path, pair: str, spec: FeatureSpec) -> 
             "--pipeline.datamanager.extract-missing True"
         )
     store = FeatureStore.open(folder)
-    store.check(spec.teacher, layout=spec.layout)
     made = store.manifest
     if (made.channels, made.side) != (spec.channels, spec.side):
         raise SamNerfError(
@@ -107,8 +108,5 @@ def _open_store(capture: Path, features: Path, pair: str, spec: FeatureSpec) -> 
 
 
 def _extract(capture: Path, features: Path, pair: str, specs: Mapping[Kind, FeatureSpec], device: str) -> None:
-    # Imported here: only who extracts needs the teachers.
-    from samnerf.preprocessing.extraction import extract_features
-
     for kind, spec in specs.items():
         extract_features(capture, pair, (kind,), spec.layout, device, features, CONSOLE)

@@ -52,6 +52,9 @@ CHECKPOINTS = {
 }
 """File, or folder in transformers' form, of each teacher that does not ship with the package."""
 
+TRANSFORMERS_FILES = ("model.safetensors", "pytorch_model.bin")
+"""Weights in such a folder, the better one first."""
+
 
 def feature_specs(pair: str) -> dict[Kind, FeatureSpec]:
     """What the maps of a pair's encoders look like.
@@ -67,6 +70,22 @@ def feature_specs(pair: str) -> dict[Kind, FeatureSpec]:
 def checkpoint_folder() -> Path:
     """Where the weights that do not ship are looked for: `$SAMNERF_CHECKPOINTS`, or `~/.cache/samnerf`."""
     return Path(os.environ.get("SAMNERF_CHECKPOINTS", Path.home() / ".cache" / "samnerf"))
+
+
+def installed_weights_hash(pair: str, kind: Kind) -> str | None:
+    """SHA-256 of the weights of a teacher as they are on this machine; None where they are not.
+
+    Raises:
+        SamNerfError: if there is no such pair.
+    """
+    from samnerf.teachers.weights_files import BUNDLED, weights_hash
+
+    teacher = feature_specs(pair)[kind].teacher
+    if pair == "tiny":
+        return weights_hash(BUNDLED / f"tiny_{kind}.safetensors")
+    place = checkpoint_folder() / CHECKPOINTS[teacher]
+    files = [place / name for name in TRANSFORMERS_FILES] if kind == "clipseg" else [place]
+    return next((weights_hash(file) for file in files if file.exists()), None)
 
 
 def load_encoder(pair: str, kind: Kind, device: str = "cpu") -> Encoder:

@@ -9,6 +9,7 @@ from transformers import CLIPSegConfig
 
 from samnerf.errors import SamNerfError
 from samnerf.teachers.clipseg import ClipSegEncoder, ClipSegTextDecoder
+from samnerf.teachers.pairs import TRANSFORMERS_FILES
 from samnerf.teachers.weights_files import read_checkpoint, read_safetensors, weights_hash
 
 IMAGE_SIDE = 352
@@ -48,7 +49,7 @@ def _config(folder: Path) -> CLIPSegConfig:
 
 
 def _weights(folder: Path) -> Path:
-    for name in ("model.safetensors", "pytorch_model.bin"):
+    for name in TRANSFORMERS_FILES:
         if (folder / name).exists():
             return folder / name
     raise SamNerfError(

@@ -16,7 +16,7 @@ from samnerf.errors import SamNerfError
 from samnerf.feature_map import FeatureMap
 from samnerf.preprocessing.captures import read_capture
 from samnerf.preprocessing.extraction import extract_store
-from samnerf.teachers.pairs import PAIRS
+from samnerf.teachers.pairs import PAIRS, installed_weights_hash
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This DataLoader will create"),
@@ -28,13 +28,12 @@ STEPS = 80
 
 
 class ColourTeacher:
-    """An encoder whose features are repeated mean colours of cells, and 7 in padding."""
-
-    weights_hash = "colours"
+    """An encoder whose features are repeated mean colours of cells, and 7 in padding; it passes for the tiny one."""
 
     def __init__(self, kind):
         spec = PAIRS["tiny"][kind]
         self.name, self.channels, self.side, self.layout = spec.teacher, spec.channels, spec.side, spec.layout
+        self.weights_hash = installed_weights_hash("tiny", kind)
 
     def encode(self, image, layout=None):
         blank = FeatureMap(
@@ -239,6 +238,20 @@ def test_an_unfinished_store_says_how_to_go_on(tmp_path):
     flags[3] = 0
     np.save(done, flags)
     with pytest.raises(SamNerfError, match="lacks 1 images"):
+        train(config_for(capture), 1)
+
+
+def test_features_of_other_weights_are_refused(tmp_path, monkeypatch):
+    capture = write_capture(tmp_path / "stale")
+    monkeypatch.setattr("samnerf.distill.datamanager.installed_weights_hash", lambda pair, kind: "f" * 64)
+    with pytest.raises(SamNerfError, match="made by other weights of 'tiny-sam'"):
+        train(config_for(capture), 1)
+
+
+def test_features_of_an_image_that_has_changed_are_refused(tmp_path):
+    capture = write_capture(tmp_path / "changed")
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(capture / "images/3.png")
+    with pytest.raises(SamNerfError, match=r"'?3'?.* changed|changed.*'?3'?"):
         train(config_for(capture), 1)
 
 

@@ -1,5 +1,7 @@
 """Every pair can be loaded by name, in halves; the tiny one from what ships with the package."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -67,3 +69,12 @@ def test_a_folder_in_transformers_form_answers_as_transformers_does(tmp_path):
 def test_a_folder_without_weights_says_what_it_lacks(tmp_path):
     with pytest.raises(SamNerfError, match="neither model.safetensors nor pytorch_model.bin"):
         load_encoder("clipseg-rd64-refined", tmp_path, torch.device("cpu"))
+
+
+def test_the_hash_of_weights_is_known_where_they_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAMNERF_CHECKPOINTS", str(tmp_path))
+    for kind in pairs.KINDS:
+        assert pairs.installed_weights_hash("tiny", kind) == pairs.load_encoder("tiny", kind).weights_hash
+        assert pairs.installed_weights_hash("sam-vit-b", kind) is None
+    (tmp_path / "sam_vit_b_01ec64.pth").write_bytes(b"weights")
+    assert pairs.installed_weights_hash("sam-vit-b", "sam") == hashlib.sha256(b"weights").hexdigest()
