@@ -61,7 +61,8 @@ class TrainedScene:
         """Load the newest checkpoint of a run by its config.yml; a run that was moved as a whole is found too.
 
         Raises:
-            SamNerfError: if the config, the checkpoint or the capture is missing, broken or of another program.
+            SamNerfError: if the config, the checkpoint or the capture is missing, broken or of another program, or if
+                the features are of other weights of the teachers than are here now.
         """
         config = Path(config)
         if config.is_dir():
@@ -70,7 +71,9 @@ class TrainedScene:
             raise SamNerfError(f"config {config} does not exist; ns-train writes it as RUN/config.yml")
         checkpoint, pipeline = _load_pipeline(config)
         pipeline.to(device)
-        return TrainedScene.from_pipeline(pipeline, _sha256(checkpoint), device)
+        scene = TrainedScene.from_pipeline(pipeline, _sha256(checkpoint), device)
+        scene._check_weights(config)
+        return scene
 
     @staticmethod
     def from_pipeline(pipeline: Any, checkpoint_hash: str | None = None, device: str = "cpu") -> "TrainedScene":
@@ -182,6 +185,18 @@ class TrainedScene:
 
             self._encoders[kind] = load_encoder(self.pair, kind, self.device)
         return self._encoders[kind]
+
+    def _check_weights(self, config: Path) -> None:
+        """Decoders understand only features of the weights that they were trained with."""
+        from samnerf.teachers.pairs import installed_weights_hash
+
+        for kind, statistics in getattr(self.pipeline.model, "statistics", {}).items():
+            then, now = statistics.weights_hash, installed_weights_hash(self.pair, kind)
+            if None not in (then, now) and then != now:
+                raise SamNerfError(
+                    f"the scene {config} was distilled from other weights of {statistics.teacher!r} (hash {then[:12]}, "
+                    f"now {now[:12]}); extract features and train again, or put those weights back"
+                )
 
     def _picture(self, name: str) -> ScenePicture:
         if name not in self.pictures:

@@ -36,12 +36,13 @@ class SamNerfDataManager(VanillaDataManager):
     """A `VanillaDataManager` whose training batches have `features`, once `open_features` was called.
 
     Attributes:
-        targets: teacher features of the training images, by kind; empty until then. Not part of any state.
+        stores, targets: teacher features of the training images, by kind; empty until then. Not part of any state.
     """
 
     config: SamNerfDataManagerConfig
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.stores: dict[str, FeatureStore] = {}
         self.targets: dict[str, FeatureTargets] = {}
         super().__init__(*args, **kwargs)
 
@@ -65,7 +66,7 @@ class SamNerfDataManager(VanillaDataManager):
             _extract(capture, folder, pair, specs, str(self.device))
         images = image_records(frames)
         for kind, spec in specs.items():
-            store = _open_store(capture, folder, pair, spec)
+            store = self.stores[kind] = _open_store(capture, folder, pair, spec)
             store.check(spec.teacher, installed_weights_hash(pair, kind), spec.layout, images)
             self.targets[kind] = FeatureTargets(store, names, sizes, spec.side, spec.layout)
         grid = next(iter(specs.values()))

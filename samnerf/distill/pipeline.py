@@ -43,10 +43,10 @@ class SamNerfPipeline(VanillaPipeline):
         assert isinstance(model, SamNerfModel)
         assert isinstance(datamanager, SamNerfDataManager)
         datamanager.open_features(model.config.pair, model.specs, model.config.rays_per_side)
-        for kind, target in datamanager.targets.items():
+        for kind, store in datamanager.stores.items():
             statistics = model.statistics[kind]
             assert isinstance(statistics, TeacherStatistics)
-            statistics.learn(target.store, target.names)
+            statistics.learn(store, datamanager.targets[kind].names, store.manifest.weights_hash)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool | None = None, assign: bool = False) -> Any:
         """Load a checkpoint whole. Nerfstudio's own version leaves out what does not fit, without a word.

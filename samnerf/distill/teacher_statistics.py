@@ -42,6 +42,7 @@ class TeacherStatistics(nn.Module):
     summary: Tensor
     has_summary: Tensor
     colours: Tensor
+    weights: Tensor
 
     def __init__(self, channels: int, side: int, layout: Layout, teacher: str) -> None:
         super().__init__()
@@ -55,9 +56,16 @@ class TeacherStatistics(nn.Module):
         self.register_buffer("summary", torch.zeros(channels))
         self.register_buffer("has_summary", torch.tensor(False))
         self.register_buffer("colours", torch.zeros(channels, 3))
+        self.register_buffer("weights", torch.zeros(32, dtype=torch.uint8))
 
-    def learn(self, store: TeacherMaps, names: Sequence[str]) -> None:
-        """Look at the teacher's maps of the training images."""
+    @property
+    def weights_hash(self) -> str | None:
+        """SHA-256 of the weights that made the maps, in hex; None of a fresh one."""
+        return bytes(self.weights.tolist()).hex() if self.weights.any() else None
+
+    def learn(self, store: TeacherMaps, names: Sequence[str], weights_hash: str) -> None:
+        """Look at the teacher's maps of the training images, made by weights of this SHA-256."""
+        self.weights.copy_(torch.tensor(list(bytes.fromhex(weights_hash)), dtype=torch.uint8))
         count = min(MAPS, len(names))
         maps = [store.map(names[i * len(names) // count]) for i in range(count)]
         cells = torch.cat([self._content(m).flatten(1).T for m in maps]).double()

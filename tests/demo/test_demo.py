@@ -94,6 +94,12 @@ def test_a_truncated_checkpoint_is_named(config, tmp_path):
         TrainedScene.load(tmp_path / "run" / "config.yml")
 
 
+def test_a_scene_of_other_weights_is_refused(config, monkeypatch):
+    monkeypatch.setattr("samnerf.teachers.pairs.installed_weights_hash", lambda pair, kind: "f" * 64)
+    with pytest.raises(SamNerfError, match=r"distilled from other weights of 'tiny-sam' .*now ffffffffffff"):
+        TrainedScene.load(config)
+
+
 def test_a_run_without_checkpoint_is_named(config, tmp_path):
     import shutil
 

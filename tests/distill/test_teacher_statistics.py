@@ -31,7 +31,7 @@ class Maps:
 
 def learned(sizes, layout="letterbox", summaries=False):
     statistics, maps = TeacherStatistics(CHANNELS, SIDE, layout, "t"), Maps(sizes, layout, summaries)
-    statistics.learn(maps, list(maps.maps))
+    statistics.learn(maps, list(maps.maps), "ab" * 32)
     return statistics, maps
 
 
@@ -95,3 +95,11 @@ def test_a_checkpoint_carries_everything_learned():
     a, b = statistics.feature_map(cells, LANDSCAPE), restored.feature_map(cells, LANDSCAPE)
     assert torch.equal(a.values, b.values)
     assert torch.equal(a.summary, b.summary)
+
+
+def test_whose_weights_made_the_maps_is_kept_with_them():
+    statistics, _ = learned([SQUARE])
+    fresh = TeacherStatistics(CHANNELS, SIDE, "letterbox", "t")
+    assert fresh.weights_hash is None
+    fresh.load_state_dict(statistics.state_dict())
+    assert fresh.weights_hash == "ab" * 32
