@@ -28,7 +28,7 @@ from samnerf.preprocessing.tiny_teachers.clipseg_batches import Questions, Windo
 from samnerf.preprocessing.tiny_teachers.clipseg_phrases import ATTRIBUTES, known_codes
 from samnerf.preprocessing.tiny_teachers.clipseg_validation import phrase_scores
 from samnerf.preprocessing.tiny_teachers.matrix_optimiser import MatrixOptimiser
-from samnerf.preprocessing.tiny_teachers.training_runs import AveragedWeights, Run, write_weights
+from samnerf.preprocessing.tiny_teachers.training_runs import AveragedWeights, Run, half_precision, write_weights
 from samnerf.teachers.clipseg import ClipSegEncoder, ClipSegTextDecoder
 from samnerf.teachers.tiny_clipseg import NAME, PATCH, REDUCED, SIDE, packed, tiny_clipseg_config, tiny_clipseg_encoder
 
@@ -44,8 +44,8 @@ LOSSES = (*ATTRIBUTES, "match", "phrase")
 class ClipSegTraining:
     """How the tiny CLIPSeg is trained; equal settings give equal weights on one machine."""
 
-    steps: int = 8000
-    attribute_share: float = 0.4
+    steps: int = 6000
+    attribute_share: float = 0.5
     whole_share: float = 0.03
     seed: int = 0
     windows: int = 8
@@ -56,6 +56,8 @@ class ClipSegTraining:
     matrix_rate: float = 0.02
     other_rate: float = 1.5e-3
     noise: float = 0.25
+    encoder_share: float = 0.1
+    """Of the decoder's gradient that reaches the image half; whole, a fresh decoder would undo what stage 1 taught."""
     save_every: int = 100
     validate_every: int = 500
 
@@ -88,11 +90,12 @@ class TinyClipSegTraining(nn.Module):
         """Reduced activations of windows, class token first."""
         embeddings = self.encoder.vision_model.embeddings
         device = embeddings.class_embedding.device
-        patches = embeddings.patch_embedding(windows.pixels.to(device)).flatten(2).transpose(1, 2)
         positions = embeddings.position_embedding(windows.positions.to(device) + 1)
         token = embeddings.class_embedding + embeddings.position_embedding.weight[0]
-        tokens = torch.cat([token.expand(len(patches), 1, -1), patches + positions], dim=1)
-        return self.encoder.reduced_activations(tokens)
+        with half_precision(device):
+            patches = embeddings.patch_embedding(windows.pixels.to(device)).flatten(2).transpose(1, 2)
+            tokens = torch.cat([token.expand(len(patches), 1, -1), patches + positions], dim=1)
+            return self.encoder.reduced_activations(tokens).float()
 
     def attribute_losses(self, tokens: Float[Tensor, "windows tokens channels"], windows: Windows) -> dict[str, Tensor]:
         """Cross entropy of each cell's shares of colours, materials and shapes."""
@@ -226,8 +229,9 @@ def step_loss(
     if stage > 1:
         questions = drawn_questions(windows, settings.phrases, random)
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
-        phrase = network.phrase_loss(tokens, questions, settings.noise, generator)
-        total, parts = phrase + 0.5 * total, parts | {"phrase": phrase.item()}
+        read = torch.lerp(tokens.detach(), tokens, settings.encoder_share)
+        phrase = network.phrase_loss(read, questions, settings.noise, generator)
+        total, parts = phrase + total, parts | {"phrase": phrase.item()}
     return total, parts
 
 

@@ -33,7 +33,13 @@ from samnerf.preprocessing.tiny_teachers.sam_prompts import (
     drawn_prompts,
 )
 from samnerf.preprocessing.tiny_teachers.sam_validation import single_click_scores
-from samnerf.preprocessing.tiny_teachers.training_runs import AveragedWeights, Run, learning_rate, write_weights
+from samnerf.preprocessing.tiny_teachers.training_runs import (
+    AveragedWeights,
+    Run,
+    half_precision,
+    learning_rate,
+    write_weights,
+)
 from samnerf.teachers.tiny_sam import INPUT_SIDE, TinySam, token_to_image_attentions
 
 CONTRASTED = 160
@@ -169,12 +175,6 @@ def prompt_loss(
             total = total + answer_loss(answer, targets, strictness) + (1 - 0.9 * strictness) * hint
             previous, rounds = answer.logits[:, :1].detach(), rounds + 1
     return total / rounds + settings.contrast_weight * instance_contrast(features, batch, random)
-
-
-def half_precision(device: torch.device) -> torch.autocast:
-    """Matrix products and convolutions in bfloat16 where the device is made for it; weights stay float32."""
-    made_for_it = device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=made_for_it)
 
 
 def encoded(network: TinySam, batch: Batch) -> Float[Tensor, "images channels side side"]:

@@ -128,6 +128,12 @@ def write_weights(path: Path, state: dict[str, Tensor], dtype: torch.dtype = tor
         safetensors.torch.save_file(kept, temporary)
 
 
+def half_precision(device: torch.device) -> torch.autocast:
+    """Matrix products and convolutions in bfloat16 where the device is made for it; weights stay float32."""
+    made_for_it = device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=made_for_it)
+
+
 def learning_rate(step: int, steps: int, peak: float, warm_up: int) -> float:
     """Linear warm-up, then half a cosine down to a hundredth of the peak."""
     if step < warm_up:
