@@ -1,6 +1,6 @@
 """Training prompts for SAM: what a person might click or draw, drawn at random from true masks.
 
-All masks are [256, 256] in the encoder's input frame; points are (x, y) in its pixels.
+Prompts are drawn for a window of the encoder's input frame; points are (x, y) in the window's pixels.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from samnerf.teachers.tiny_sam import INPUT_SIDE, SIDE
+
 SMALLEST = 40
 """Pixels; objects that show less are nobody's to click."""
 BACKGROUND_SHARE = 0.06
 KINDS = ("click", "clicks", "box", "box and click")
-KIND_CHANCES = (0.45, 0.2, 0.2, 0.15)
+KIND_CHANCES = (0.4, 0.15, 0.28, 0.17)
+WINDOW_SIDE = 16
+"""Cells along a side of a window that is not the whole map."""
+WINDOW_TRIES = 3
+CELL = INPUT_SIDE // SIDE
+"""Pixels along a side of a cell."""
 
 
 @dataclass(frozen=True)
@@ -30,25 +37,73 @@ class PromptBatch:
         """Points and labels as SAM's prompt encoder takes them."""
         return None if self.points is None or self.labels is None else (self.points, self.labels)
 
+    def moved(self, right: int, down: int) -> "PromptBatch":
+        """The same prompts so many pixels further right and down."""
+        offset = torch.tensor([float(right), float(down)])
+        points = None if self.points is None else self.points + offset
+        return PromptBatch(points, self.labels, None if self.boxes is None else self.boxes + offset.repeat(2))
 
-def drawn_masks(
-    ids: np.ndarray, content: tuple[int, int], count: int, random: np.random.Generator
-) -> Bool[np.ndarray, "count height width"]:
+
+@dataclass(frozen=True)
+class Window:
+    """A part of the map: its first row and column and its extent, all in cells."""
+
+    row: int
+    column: int
+    rows: int
+    columns: int
+
+    @property
+    def left(self) -> int:
+        """Pixels of the input frame left of the window."""
+        return self.column * CELL
+
+    @property
+    def top(self) -> int:
+        """Pixels of the input frame above the window."""
+        return self.row * CELL
+
+    def of_cells(self, maps: Float[Tensor, "n channels side side"]) -> Float[Tensor, "n channels rows columns"]:
+        """This part of whole maps."""
+        return maps[:, :, self.row : self.row + self.rows, self.column : self.column + self.columns]
+
+    def of_pixels(self, ids: np.ndarray) -> np.ndarray:
+        """This part of an image [height, width] in the input frame."""
+        return ids[self.top : self.top + self.rows * CELL, self.left : self.left + self.columns * CELL]
+
+
+def drawn_window(ids: np.ndarray, content: tuple[int, int], whole: bool, random: np.random.Generator) -> Window:
+    """The whole map with its padding, or a random part that shows image only: of several the fullest.
+
+    Args:
+        ids: [256, 256] instance IDs, 0 for background and padding.
+        content: rows and columns of pixels that are image, at least those of a window.
+        whole: whether to give the whole map.
+    """
+    if whole:
+        return Window(0, 0, SIDE, SIDE)
+    rows, columns = content[0] // CELL - WINDOW_SIDE, content[1] // CELL - WINDOW_SIDE
+    tries = [
+        Window(int(random.integers(rows + 1)), int(random.integers(columns + 1)), WINDOW_SIDE, WINDOW_SIDE)
+        for _ in range(WINDOW_TRIES)
+    ]
+    return max(tries, key=lambda window: np.count_nonzero(window.of_pixels(ids)))
+
+
+def drawn_masks(ids: np.ndarray, count: int, random: np.random.Generator) -> Bool[np.ndarray, "count height width"]:
     """`count` masks of an image, objects mostly and the background now and then; repeated if objects are few.
 
     Args:
-        ids: [256, 256] instance IDs, 0 for the background.
-        content: rows and columns that are image, the rest being padding.
+        ids: [height, width] instance IDs, 0 for the background, which takes in all padding.
+        count: how many.
+        random: draws them.
     """
-    inside = np.zeros(ids.shape, dtype=bool)
-    inside[: content[0], : content[1]] = True
-    visible = [i for i in np.unique(ids[inside]) if i > 0 and (ids == i).sum() >= SMALLEST]
+    visible = [i for i in np.unique(ids) if i > 0 and (ids == i).sum() >= SMALLEST]
+    with_background = not (ids > 0).all()
     masks = []
     for _ in range(count):
-        if not visible or random.random() < BACKGROUND_SHARE:
-            masks.append((ids == 0) & inside)
-        else:
-            masks.append(ids == random.choice(visible))
+        background = not visible or (with_background and random.random() < BACKGROUND_SHARE)
+        masks.append(ids == (0 if background else random.choice(visible)))
     return np.stack(masks)
 
 
@@ -114,7 +169,7 @@ def _drawn_box(mask: np.ndarray, random: np.random.Generator) -> np.ndarray:
     box = np.array(_box_of(mask), dtype=np.float64)
     size = np.array([box[2] - box[0], box[3] - box[1]] * 2)
     box += np.clip(random.normal(0, 0.04, 4), -0.1, 0.1) * size
-    return np.clip(box, 0, mask.shape[0])
+    return np.clip(box, 0, [mask.shape[1], mask.shape[0]] * 2)
 
 
 def _box_of(mask: np.ndarray) -> tuple[int, int, int, int]:

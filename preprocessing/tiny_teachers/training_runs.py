@@ -132,11 +132,3 @@ def half_precision(device: torch.device) -> torch.autocast:
     """Matrix products and convolutions in bfloat16 where the device is made for it; weights stay float32."""
     made_for_it = device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=made_for_it)
-
-
-def learning_rate(step: int, steps: int, peak: float, warm_up: int) -> float:
-    """Linear warm-up, then half a cosine down to a hundredth of the peak."""
-    if step < warm_up:
-        return peak * (step + 1) / warm_up
-    progress = torch.tensor((step - warm_up) / max(1, steps - warm_up) * torch.pi)
-    return peak * float(0.01 + 0.99 * 0.5 * (1 + torch.cos(progress)))

@@ -7,13 +7,11 @@ easy to distil.
 """
 
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
-from segment_anything.modeling.transformer import Attention
 from torch import Tensor, nn
 
 from samnerf.teachers.sam import SamEncoder, SamMaskDecoder
@@ -24,17 +22,10 @@ INPUT_SIDE = 256
 SIDE = 32
 CHANNELS = 128
 WEIGHTS = BUNDLED / "tiny_sam.safetensors"
-HEADS = 4
+HEADS = 2
+"""Of each attention, 32 channels wide at the image; with 16 a click does not stand out among 1,024 cells."""
 POSITION_SHARPNESS = 2.0
 """Scale of the random Fourier positions; SAM's own, 1, would blur neighbouring cells of so small an image."""
-CLICK_ATTENTION = 5.0
-"""Gain, at birth, of the shared query and key projections by which tokens find the click in the image."""
-LABEL_ATTENTION = 2.4
-"""Gain, at birth, of those by which output tokens find the click among the tokens."""
-CLICK_LABEL = 4.0
-"""Length, at birth, of the label of a positive click."""
-TOKEN_SCALE = 0.2
-"""Size, at birth, of all other labels and tokens, so that what they read outweighs what they are."""
 
 
 class ResidualBlock(nn.Module):
@@ -97,7 +88,6 @@ class TinySam(nn.Module):
         self.image_encoder = TinyImageEncoder()
         self.prompt_encoder = tiny_prompt_encoder()
         self.mask_decoder = tiny_mask_decoder()
-        wake(self.prompt_encoder, self.mask_decoder)
 
 
 def tiny_prompt_encoder() -> PromptEncoder:
@@ -121,59 +111,6 @@ def tiny_mask_decoder() -> MaskDecoder:
         iou_head_depth=3,
         iou_head_hidden_dim=CHANNELS,
     )
-
-
-@torch.no_grad()
-def wake(prompt_encoder: PromptEncoder, decoder: MaskDecoder) -> None:
-    """Weights to begin training with, in which a click matters from the first step.
-
-    Every output token looks for tokens that bear the label of a positive click, and takes over where that is;
-    attention to the image then starts at the click, because queries and keys are projected alike; what is read
-    there comes through undamped, because values and outputs are projected by an orthogonal matrix and its
-    transpose; and the hypernetworks pass it on at full strength. From PyTorch's own beginnings a decoder of
-    this size sits on a plateau for a thousand steps.
-    """
-    for embedding in [*prompt_encoder.point_embeddings, prompt_encoder.not_a_point_embed]:
-        cast(nn.Embedding, embedding).weight.mul_(TOKEN_SCALE)
-    click = F.normalize(torch.randn(1, CHANNELS), dim=1) * CLICK_LABEL
-    cast(nn.Embedding, prompt_encoder.point_embeddings[1]).weight.copy_(click)
-    for tokens in (decoder.mask_tokens, decoder.iou_token):
-        tokens.weight.mul_(TOKEN_SCALE).add_(click)
-    transformer = decoder.transformer
-    for layer in cast(Any, transformer.layers):
-        nn.init.orthogonal_(layer.self_attn.q_proj.weight, gain=LABEL_ATTENTION)
-        _carry_through(layer.self_attn)
-        nn.init.zeros_(layer.mlp.lin2.weight)
-        nn.init.zeros_(layer.cross_attn_image_to_token.out_proj.weight)
-    for attention in token_to_image_attentions(decoder):
-        attention.q_proj.weight.mul_(CLICK_ATTENTION)
-        _carry_through(attention)
-    for network in decoder.output_hypernetworks_mlps:
-        for layer in cast(Any, network.layers):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
-    for layer in decoder.output_upscaling:
-        if isinstance(layer, nn.ConvTranspose2d):
-            nn.init.normal_(layer.weight, std=(2 / layer.in_channels) ** 0.5)
-            nn.init.zeros_(cast(Tensor, layer.bias))
-    nn.init.zeros_(prompt_encoder.no_mask_embed.weight)
-
-
-def token_to_image_attentions(decoder: MaskDecoder) -> list[Attention]:
-    """The attentions by which tokens read the image, the final one last."""
-    transformer = decoder.transformer
-    layers = cast(nn.ModuleList, transformer.layers)
-    attentions = [layer.cross_attn_token_to_image for layer in layers] + [transformer.final_attn_token_to_image]
-    return cast(list[Attention], attentions)
-
-
-def _carry_through(attention: Attention) -> None:
-    nn.init.zeros_(attention.q_proj.bias)
-    attention.k_proj.load_state_dict(attention.q_proj.state_dict())
-    nn.init.orthogonal_(attention.v_proj.weight)
-    attention.out_proj.weight.copy_(attention.v_proj.weight.T)
-    nn.init.zeros_(attention.v_proj.bias)
-    nn.init.zeros_(attention.out_proj.bias)
 
 
 def load_encoder(device: torch.device, weights: Path = WEIGHTS) -> SamEncoder:

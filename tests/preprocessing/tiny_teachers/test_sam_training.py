@@ -1,6 +1,5 @@
 """Training the tiny SAM: few steps, small batches."""
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +10,28 @@ import torch
 from samnerf.errors import SamNerfError
 from samnerf.preprocessing.synthetic.training_images import TrainingImages
 from samnerf.preprocessing.tiny_teachers.sam_augmentation import drawn_batch
-from samnerf.preprocessing.tiny_teachers.sam_prompts import KINDS, corrected, drawn_masks, drawn_prompts
-from samnerf.preprocessing.tiny_teachers.sam_training import SamTraining, mask_losses, train_sam
-from samnerf.preprocessing.tiny_teachers.training_runs import Run, learning_rate
+from samnerf.preprocessing.tiny_teachers.sam_losses import mask_losses
+from samnerf.preprocessing.tiny_teachers.sam_prompts import (
+    KINDS,
+    Window,
+    corrected,
+    drawn_masks,
+    drawn_prompts,
+    drawn_window,
+)
+from samnerf.preprocessing.tiny_teachers.sam_training import (
+    SamInTraining,
+    SamTraining,
+    decoded,
+    encoded,
+    give_birth_to_decoder,
+    train_sam,
+)
+from samnerf.preprocessing.tiny_teachers.training_runs import Run
 from samnerf.teachers import tiny_sam
 
 SMALL = SamTraining(
-    steps=4, pixel_steps=2, images=1, clicks_per_image=2, prompts_per_image=2, save_every=2, refined_share=1.0
+    steps=6, contrast_steps=2, decoder_steps=2, images=1, prompts_per_image=2, save_every=2, refined_share=1.0
 )
 
 
@@ -74,7 +88,7 @@ def test_other_settings_do_not_continue_a_run(pool, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_prompts_lie_where_they_should(kind):
     random = np.random.default_rng(0)
-    masks = drawn_masks(two_squares(), (256, 256), 6, random)
+    masks = drawn_masks(two_squares(), 6, random)
     prompts = drawn_prompts(masks, kind, random)
     if prompts.points is not None and prompts.labels is not None:
         for mask, points, labels in zip(masks, prompts.points, prompts.labels, strict=True):
@@ -114,11 +128,58 @@ def test_a_perfect_mask_loses_next_to_nothing_and_its_inverse_much():
     assert mask_losses(-40 * (target - 0.5), target).item() > 10
 
 
-def test_the_learning_rate_warms_up_and_cools_down():
-    rates = [learning_rate(step, 100, 1.0, 10) for step in range(100)]
-    assert np.argmax(rates) in (9, 10) and max(rates) == pytest.approx(1.0)
-    assert rates[0] == pytest.approx(0.1) and rates[-1] < 0.02
-    assert all(a >= b for a, b in pairwise(rates[10:]))
+def test_rates_warm_up_with_each_optimiser_and_end_at_zero():
+    settings = SamTraining(steps=1000, contrast_steps=200, decoder_steps=100)
+    rates = [settings.rate(step) for step in range(1000)]
+    assert rates[0] == rates[200] == pytest.approx(1 / 30)
+    assert rates[100] == rates[300] == 1.0
+    assert rates[-1] == pytest.approx(1 / 600)
+    assert [settings.stage(step) for step in (0, 199, 200, 299, 300, 999)] == [1, 1, 2, 2, 3, 3]
+    assert settings.strictness(299) == 0 and settings.strictness(999) == 1
+
+
+def test_a_window_is_a_part_of_the_image_and_its_prompts_move_with_it():
+    random = np.random.default_rng(0)
+    for _ in range(8):
+        window = drawn_window(two_squares(), (256, 144), False, random)
+        part = window.of_pixels(two_squares())
+        assert part.shape == (128, 128) and window.left + 128 <= 144
+        prompts = drawn_prompts(drawn_masks(part, 1, random), "click", random)
+        moved = prompts.moved(window.left, window.top)
+        x, y = moved.points[0, 0].tolist()
+        assert two_squares()[int(y), int(x)] == part[int(prompts.points[0, 0, 1]), int(prompts.points[0, 0, 0])]
+    assert drawn_window(two_squares(), (256, 144), True, random) == Window(0, 0, 32, 32)
+
+
+@torch.no_grad()
+def test_a_newborn_decoder_reads_the_image_where_the_click_is(pool):
+    torch.manual_seed(0)
+    network = SamInTraining()
+    give_birth_to_decoder(network, pool, seed=0)
+    random = np.random.default_rng(0)
+    batch = drawn_batch(pool, 1, random)
+    prompts = drawn_prompts(drawn_masks(batch.ids[0], 8, random), "click", random)
+    reading = network.mask_decoder.transformer.layers[0].cross_attn_token_to_image
+    seen = []
+    reading.q_proj.register_forward_hook(lambda _, __, output: seen.append(output))
+    reading.k_proj.register_forward_hook(lambda _, __, output: seen.append(output))
+    decoded(network, encoded(network, batch), Window(0, 0, 32, 32), prompts, None)
+    queries, keys = (part.float().unflatten(2, (reading.num_heads, -1)) for part in seen)
+    scores = torch.einsum("othc,onhc->otn", queries, keys)
+    found = scores[:, 1:5].mean(dim=1).argmax(dim=1)  # of the mask tokens
+    cells = torch.stack([found % 32, found // 32], dim=1) + 0.5
+    distances = (cells - prompts.points[:, 0] / 8).norm(dim=1)
+    assert (distances < 1.5).float().mean() >= 0.75
+
+
+@torch.no_grad()
+def test_birth_standardises_the_maps(pool):
+    torch.manual_seed(0)
+    network = SamInTraining()
+    give_birth_to_decoder(network, pool, seed=0)
+    maps = encoded(network, drawn_batch(pool, 64, np.random.default_rng((0, 0))))
+    assert maps.mean(dim=(0, 2, 3)).abs().max() < 0.05
+    assert maps.square().mean().sqrt().item() == pytest.approx(1, abs=0.05)
 
 
 def test_the_log_keeps_a_steps_last_word(tmp_path: Path):

@@ -1,0 +1,111 @@
+"""What the tiny SAM is told of its maps and its answers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from samnerf.preprocessing.tiny_teachers.sam_augmentation import Batch
+from samnerf.teachers.tiny_sam import INPUT_SIDE
+
+CONTRASTED = 160
+"""Places of an image that the contrastive loss compares."""
+CONTRAST_TEMPERATURE = 0.1
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the decoder says of several objects of one image: first the single mask, then the three candidates."""
+
+    logits: Float[Tensor, "objects 4 rows columns"]
+    scores: Float[Tensor, "objects 4"]
+    cells: Float[Tensor, "objects 1 cell_rows cell_columns"]
+    """Logits of the object that a linear probe reads off the image's cells after they have met the tokens."""
+
+
+def answer_loss(answer: Decoded, targets: Float[Tensor, "objects 1 rows columns"], strictness: float) -> Tensor:
+    """Single mask, best of three, a little of the other candidates, and the scores against the true IoU."""
+    losses = strictness * mask_losses(answer.logits, targets)
+    if strictness < 1:
+        losses = losses + (1 - strictness) * balanced_losses(answer.logits, targets)
+    candidates = losses[:, 1:]
+    with torch.no_grad():
+        found, true = answer.logits > 0, targets > 0.5
+        union = (found | true).sum((2, 3)).clamp_min(1)
+        ious = (found & true).sum((2, 3)) / union
+    return (
+        losses[:, 0].mean()
+        + candidates.min(dim=1).values.mean()
+        + 0.1 * candidates.mean()
+        + F.mse_loss(answer.scores, ious)
+    )
+
+
+def mask_losses(
+    logits: Float[Tensor, "objects masks rows columns"], targets: Float[Tensor, "objects 1 rows columns"]
+) -> Float[Tensor, "objects masks"]:
+    """Focal loss (Lin et al. 2017, arXiv:1708.02002; gamma 2) times 20, plus dice loss."""
+    targets = targets.expand_as(logits)
+    probabilities = torch.sigmoid(logits)
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    focal = ((probabilities - targets) ** 2 * entropy).mean((2, 3))
+    return 20 * focal + dice_losses(probabilities, targets)
+
+
+def balanced_losses(
+    logits: Float[Tensor, "objects masks rows columns"], targets: Float[Tensor, "objects 1 rows columns"]
+) -> Float[Tensor, "objects masks"]:
+    """Cross entropy inside plus cross entropy outside, each a mean over its own pixels, plus dice loss."""
+    targets = targets.expand_as(logits)
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    inside = (entropy * targets).sum((2, 3)) / targets.sum((2, 3)).clamp_min(1)
+    outside = (entropy * (1 - targets)).sum((2, 3)) / (1 - targets).sum((2, 3)).clamp_min(1)
+    return inside + outside + dice_losses(torch.sigmoid(logits), targets)
+
+
+def dice_losses(
+    probabilities: Float[Tensor, "objects masks rows columns"], targets: Float[Tensor, "objects masks rows columns"]
+) -> Float[Tensor, "objects masks"]:
+    """One minus twice the overlap over the sum of areas (Milletari et al. 2016, arXiv:1606.04797)."""
+    overlap = (probabilities * targets).sum((2, 3))
+    return 1 - (2 * overlap + 1) / (probabilities.sum((2, 3)) + targets.sum((2, 3)) + 1)
+
+
+def instance_contrast(
+    features: Float[Tensor, "images channels side side"], batch: Batch, random: np.random.Generator
+) -> Tensor:
+    """Supervised contrastive loss (Khosla et al. 2020, arXiv:2004.11362) between random places of one image.
+
+    Every instance, and the background, gives equally many places, so that small ones count.
+    """
+    total = features.new_zeros(())
+    for i, (ids, (rows, columns)) in enumerate(zip(batch.ids, batch.contents, strict=True)):
+        instances = ids[:rows, :columns]
+        present = np.unique(instances)
+        each = max(8, CONTRASTED // len(present))
+        shown = [np.argwhere(instances == number) for number in present]
+        places = [pixels[random.integers(0, len(pixels), each)] for pixels in shown]
+        points = torch.from_numpy(np.concatenate(places)[:, ::-1] + 0.5).to(features)
+        labels = torch.arange(len(present), device=features.device).repeat_interleave(each)
+        directions = F.normalize(features_at(features[i : i + 1], points), dim=1)
+        itself = torch.eye(len(labels), dtype=torch.bool, device=features.device)
+        likeness = (directions @ directions.T / CONTRAST_TEMPERATURE).masked_fill(itself, -1e9).log_softmax(dim=1)
+        partners = (labels[:, None] == labels[None]) & ~itself
+        total = total - ((likeness * partners).sum(1) / partners.sum(1)).mean()
+    return total / len(batch.ids)
+
+
+def features_at(
+    features: Float[Tensor, "1 channels side side"], points: Float[Tensor, "points 2"]
+) -> Float[Tensor, "points channels"]:
+    """Features at points (x, y) of the input frame, in its pixels; bilinear."""
+    where = points[None, :, None] / (INPUT_SIDE / 2) - 1
+    return F.grid_sample(features, where, align_corners=False)[0, :, :, 0].T
+
+
+def probe_loss(answer: Decoded, masks: Float[Tensor, "objects 1 height width"]) -> Tensor:
+    """Balanced losses of what the probe reads off the cells."""
+    return balanced_losses(answer.cells, F.adaptive_avg_pool2d(masks, answer.cells.shape[-2:])).mean()
