@@ -1,7 +1,12 @@
-"""A pool of single images of random scenes, for training the tiny teachers; kept on disk, one file per image."""
+"""A pool of images of random scenes, for training the tiny teachers; kept on disk, one file per image.
+
+Every scene is seen twice, from two places, because features that are to be distilled into a scene had better say of an
+object the same from everywhere.
+"""
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -18,11 +23,12 @@ from samnerf.preprocessing.synthetic.scene import ROOM_HALF_WIDTH, ROOM_HEIGHT, 
 
 POOL_STREAM = 1
 """Keeps the pool's scenes apart from those of captures with the same seed."""
+VIEWS = (0, 1)
 
 
 @dataclass(frozen=True)
 class TrainingImage:
-    """One view of one random scene.
+    """A view of a random scene.
 
     Attributes:
         rgb: sRGB.
@@ -38,8 +44,9 @@ class TrainingImage:
 class TrainingImages:
     """Image i of a seed is always the same, whoever makes it and whatever `count` is.
 
-    `pool[i]` reads image i, and makes and keeps it first where it is missing; `generate` makes all missing ones
-    in order of i, so that another process may read the first while the last are still to come.
+    `pool[i]` reads the first view of scene i, `second_view(i)` the other one, and makes and keeps it first where it is
+    missing; `generate` makes all missing ones in order of i, so that another process may read the first while the
+    last are still to come.
     """
 
     def __init__(self, folder: Path, seed: int, count: int, size: int = 256, workers: int = 1) -> None:
@@ -48,7 +55,7 @@ class TrainingImages:
         Args:
             folder: where the pool lives; several seeds and sizes may share it.
             seed: non-negative.
-            count: number of images.
+            count: number of scenes.
             size: height and width, pixels.
             workers: processes that `generate` uses.
         """
@@ -59,41 +66,52 @@ class TrainingImages:
         return self.count
 
     def __getitem__(self, index: int) -> TrainingImage:
+        return self._view(index, 0)
+
+    def second_view(self, index: int) -> TrainingImage:
+        """The scene of `pool[index]` from another place."""
+        return self._view(index, 1)
+
+    def _view(self, index: int, view: int) -> TrainingImage:
         if not 0 <= index < self.count:
-            raise IndexError(f"image {index} of a pool of {self.count}")
-        path = self.path(index)
+            raise IndexError(f"scene {index} of a pool of {self.count}")
+        path = self.path(index, view)
         if path.exists():
             try:
                 return _read(path)
             except (BadZipFile, KeyError, ValueError, EOFError):
                 path.unlink(missing_ok=True)
-        image = training_image(self.seed, index, self.size)
+        image = training_image(self.seed, index, self.size, view)
         _write(path, image)
         return image
 
-    def path(self, index: int) -> Path:
-        """The file of an image; it is whole or not there."""
-        return self.folder / f"{index // 1000:03d}" / f"{index:06d}.npz"
+    def path(self, index: int, view: int = 0) -> Path:
+        """The file of a view; it is whole or not there."""
+        return self.folder / f"{index // 1000:03d}" / f"{index:06d}{'-second' if view else ''}.npz"
 
     def available(self) -> int:
-        """Number of images 0, 1, ... without a gap that are on disk."""
+        """Number of scenes 0, 1, ... without a gap whose views are on disk."""
         index = 0
-        while index < self.count and self.path(index).exists():
+        while index < self.count and all(self.path(index, view).exists() for view in VIEWS):
             index += 1
         return index
 
-    def generate(self) -> None:
-        """Make every missing image, in order; may be stopped and started again at any time."""
-        missing = [index for index in range(self.count) if not self.path(index).exists()]
-        jobs = [(self.seed, index, self.size, str(self.path(index))) for index in missing]
+    def generate(self, views: Sequence[int] = VIEWS) -> None:
+        """Make every missing view, in order; may be stopped and started again at any time."""
+        jobs = [
+            (self.seed, index, self.size, view, str(self.path(index, view)))
+            for index in range(self.count)
+            for view in views
+            if not self.path(index, view).exists()
+        ]
         for _ in in_processes(_make, jobs, self.workers, niceness=5):
             pass
 
 
-def training_image(seed: int, index: int, size: int = 256) -> TrainingImage:
-    """Image `index` of a seed: a random scene from a random place."""
+def training_image(seed: int, index: int, size: int = 256, view: int = 0) -> TrainingImage:
+    """A view (0 or 1) of scene `index` of a seed: a random scene from a random place."""
     scene = random_scene((seed, POOL_STREAM, index))
-    camera = random_camera(scene, np.random.default_rng((seed, POOL_STREAM, index, 1)), size)
+    camera = random_camera(scene, np.random.default_rng((seed, POOL_STREAM, index, 1 + view)), size)
     rendering = render(scene, camera)
     objects = tuple(NamedObject(o.id, o.shape, o.colour, o.material) for o in scene.objects)
     return TrainingImage(rendering.rgb, rendering.ids, objects)
@@ -115,10 +133,10 @@ def random_camera(scene: Scene, random: np.random.Generator, size: int) -> Camer
             return Camera(look_at(position, target, roll), focal, focal, size / 2, size / 2, size, size)
 
 
-def _make(job: tuple[int, int, int, str]) -> None:
-    seed, index, size, path = job
+def _make(job: tuple[int, int, int, int, str]) -> None:
+    seed, index, size, view, path = job
     if not Path(path).exists():
-        _write(Path(path), training_image(seed, index, size))
+        _write(Path(path), training_image(seed, index, size, view))
 
 
 def _write(path: Path, image: TrainingImage) -> None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from samnerf.preprocessing.synthetic.training_images import TrainingImages
+from samnerf.preprocessing.synthetic.training_images import TrainingImage, TrainingImages
 from samnerf.teachers.sam import PIXEL_MEAN, PIXEL_STD
 from samnerf.teachers.tiny_sam import INPUT_SIDE
 
@@ -21,31 +21,45 @@ class Batch:
         pixels: normalised, padded with zeros on the right or below.
         ids: instance IDs of each image [256, 256], 0 for the background and the padding.
         contents: rows and columns of each image that are no padding.
+        scenes: of each image, a number that images of one scene share; instance IDs mean the same in them.
     """
 
     pixels: Float[Tensor, "images 3 side side"]
     ids: list[np.ndarray]
     contents: list[tuple[int, int]]
+    scenes: list[int]
 
 
 def drawn_batch(pool: TrainingImages, count: int, random: np.random.Generator) -> Batch:
-    """`count` random images, mirrored, cropped to portrait or landscape, blurred, brightened and noisy at random."""
+    """`count` images, both views of random scenes one after the other (an odd count's last scene gives one).
+
+    Each is mirrored, cropped to portrait or landscape, blurred, brightened and noisy at random.
+    """
+    scenes = np.repeat(random.integers(0, pool.count, size=(count + 1) // 2), 2)[:count].tolist()
     pixels, ids, contents = [], [], []
-    for index in random.integers(0, pool.count, size=count):
-        image = pool[int(index)]
-        colours, instances = image.rgb.astype(np.float32), image.ids.astype(np.int64)
-        if random.random() < 0.5:
-            colours, instances = colours[:, ::-1], instances[:, ::-1]
-        content = (INPUT_SIDE, INPUT_SIDE)
-        if random.random() < 0.3:
-            content, colours, instances = _cropped(colours, instances, random)
-        varied = _varied(torch.from_numpy(colours.copy()).permute(2, 0, 1), random)
-        normal = (varied - torch.tensor(PIXEL_MEAN)[:, None, None]) / torch.tensor(PIXEL_STD)[:, None, None]
-        below, right = INPUT_SIDE - content[0], INPUT_SIDE - content[1]
-        pixels.append(F.pad(normal, (0, right, 0, below)))
-        ids.append(np.pad(instances, ((0, below), (0, right))))
+    for place, scene in enumerate(scenes):
+        image = pool.second_view(scene) if place % 2 else pool[scene]
+        colours, instances, content = _drawn(image, random)
+        pixels.append(colours)
+        ids.append(instances)
         contents.append(content)
-    return Batch(torch.stack(pixels), ids, contents)
+    return Batch(torch.stack(pixels), ids, contents, scenes)
+
+
+def _drawn(
+    image: TrainingImage, random: np.random.Generator
+) -> tuple[Float[Tensor, "3 side side"], np.ndarray, tuple[int, int]]:
+    """Pixels, IDs and extent of an image in the input frame."""
+    colours, instances = image.rgb.astype(np.float32), image.ids.astype(np.int64)
+    if random.random() < 0.5:
+        colours, instances = colours[:, ::-1], instances[:, ::-1]
+    content = (INPUT_SIDE, INPUT_SIDE)
+    if random.random() < 0.3:
+        content, colours, instances = _cropped(colours, instances, random)
+    varied = _varied(torch.from_numpy(colours.copy()).permute(2, 0, 1), random)
+    normal = (varied - torch.tensor(PIXEL_MEAN)[:, None, None]) / torch.tensor(PIXEL_STD)[:, None, None]
+    below, right = INPUT_SIDE - content[0], INPUT_SIDE - content[1]
+    return F.pad(normal, (0, right, 0, below)), np.pad(instances, ((0, below), (0, right))), content
 
 
 def _cropped(

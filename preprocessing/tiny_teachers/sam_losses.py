@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from samnerf.preprocessing.tiny_teachers.sam_augmentation import Batch
 from samnerf.teachers.tiny_sam import INPUT_SIDE
 
 CONTRASTED = 160
-"""Places of an image that the contrastive loss compares."""
+"""Places in each image that the contrastive loss compares."""
 CONTRAST_TEMPERATURE = 0.1
 
 
@@ -77,25 +77,33 @@ def dice_losses(
 def instance_contrast(
     features: Float[Tensor, "images channels side side"], batch: Batch, random: np.random.Generator
 ) -> Tensor:
-    """Supervised contrastive loss (Khosla et al. 2020, arXiv:2004.11362) between random places of one image.
+    """Supervised contrastive loss (Khosla et al. 2020, arXiv:2004.11362) between random places of a scene's images.
 
-    Every instance, and the background, gives equally many places, so that small ones count.
+    Every instance, and the background, gives equally many places, so that small ones count. That places in two views
+    are compared makes an instance look alike from everywhere, as it must for features that are distilled.
     """
-    total = features.new_zeros(())
-    for i, (ids, (rows, columns)) in enumerate(zip(batch.ids, batch.contents, strict=True)):
-        instances = ids[:rows, :columns]
-        present = np.unique(instances)
-        each = max(8, CONTRASTED // len(present))
-        shown = [np.argwhere(instances == number) for number in present]
-        places = [pixels[random.integers(0, len(pixels), each)] for pixels in shown]
-        points = torch.from_numpy(np.concatenate(places)[:, ::-1] + 0.5).to(features)
-        labels = torch.arange(len(present), device=features.device).repeat_interleave(each)
-        directions = F.normalize(features_at(features[i : i + 1], points), dim=1)
-        itself = torch.eye(len(labels), dtype=torch.bool, device=features.device)
-        likeness = (directions @ directions.T / CONTRAST_TEMPERATURE).masked_fill(itself, -1e9).log_softmax(dim=1)
-        partners = (labels[:, None] == labels[None]) & ~itself
-        total = total - ((likeness * partners).sum(1) / partners.sum(1)).mean()
-    return total / len(batch.ids)
+    losses = []
+    for scene in sorted(set(batch.scenes)):
+        directions, labels = [], []
+        for i in (i for i, other in enumerate(batch.scenes) if other == scene):
+            rows, columns = batch.contents[i]
+            instances = batch.ids[i][:rows, :columns]
+            present = np.unique(instances)
+            each = max(8, CONTRASTED // len(present))
+            shown = [np.argwhere(instances == number) for number in present]
+            places = [pixels[random.integers(0, len(pixels), each)] for pixels in shown]
+            points = torch.from_numpy(np.concatenate(places)[:, ::-1] + 0.5).to(features)
+            directions.append(F.normalize(features_at(features[i : i + 1], points), dim=1))
+            labels.append(torch.from_numpy(np.repeat(present, each)).to(features.device))
+        losses.append(_contrast(torch.cat(directions), torch.cat(labels)))
+    return torch.stack(losses).mean()
+
+
+def _contrast(directions: Float[Tensor, "places channels"], labels: Int64[Tensor, " places"]) -> Tensor:
+    itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    likeness = (directions @ directions.T / CONTRAST_TEMPERATURE).masked_fill(itself, -1e9).log_softmax(dim=1)
+    partners = (labels[:, None] == labels[None]) & ~itself
+    return -((likeness * partners).sum(1) / partners.sum(1)).mean()
 
 
 def features_at(

@@ -70,7 +70,7 @@ class SamTraining:
     """Of the images whose maps reach the decoder as if a field had rendered them."""
     whole_share: float = 0.15
     """Of the images whose prompts see the whole map."""
-    contrast_weight: float = 0.3
+    contrast_weight: float = 0.6
     """Of the contrastive loss in stage 3."""
     save_every: int = 50
     validate_every: int = 500

@@ -21,9 +21,9 @@ class TrainTeachers:
     clipseg_steps: int | None = None
     """Training steps of the CLIPSeg; the default is that of the bundled weights."""
     images: int = 4000
-    """Procedural images to train on."""
+    """Procedural scenes to train on, two images of each."""
     validation_images: int = 40
-    """Images of another seed to measure on."""
+    """Scenes of another seed to measure on, one image of each."""
     seed: int = 1
     """Of the images and of the training."""
     workers: int = 1
@@ -48,7 +48,7 @@ class TrainTeachers:
 
         import torch
 
-        from samnerf.preprocessing.synthetic.training_images import TrainingImages
+        from samnerf.preprocessing.synthetic.training_images import VIEWS, TrainingImages
 
         try:
             torch.zeros(1, device=self.device)
@@ -60,9 +60,9 @@ class TrainTeachers:
         validation = TrainingImages(
             self.output / "images", self.seed + 1000, self.validation_images, workers=self.workers
         )
-        for images in (pool, validation):
-            print(f"{images.count} images of seed {images.seed} in {images.folder}", flush=True)
-            images.generate()
+        for images, views in ((pool, VIEWS), (validation, VIEWS[:1])):
+            print(f"{images.count} scenes of seed {images.seed} in {images.folder}", flush=True)
+            images.generate(views)
         for name in ("sam", "clipseg") if self.only == "both" else (self.only,):
             began = time.monotonic()
             if name == "sam":

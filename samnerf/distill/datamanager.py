@@ -46,8 +46,8 @@ class SamNerfDataManager(VanillaDataManager):
         self.targets: dict[str, FeatureTargets] = {}
         super().__init__(*args, **kwargs)
 
-    def open_features(self, pair: str, specs: Mapping[Kind, FeatureSpec], rays_per_side: int) -> None:
-        """Open the feature stores and start to sample cells of the first teacher's grid.
+    def open_features(self, pair: str, specs: Mapping[Kind, FeatureSpec], rays_per_side: int, block_side: int) -> None:
+        """Open the feature stores and start to sample blocks of cells of the first teacher's grid.
 
         One set of cells serves all teachers: the maps of the others are interpolated at their centres, so that each
         patch of rays is rendered once and teaches everything.
@@ -71,7 +71,12 @@ class SamNerfDataManager(VanillaDataManager):
             self.targets[kind] = FeatureTargets(store, names, sizes, spec.side, spec.layout)
         grid = next(iter(specs.values()))
         self.train_pixel_sampler = CellPixelSampler(  # type: ignore[assignment]
-            self.config.train_num_rays_per_batch, self.config.cell_share, grid.side, grid.layout, rays_per_side
+            self.config.train_num_rays_per_batch,
+            self.config.cell_share,
+            grid.side,
+            grid.layout,
+            rays_per_side,
+            block_side,
         )
 
     def next_train(self, step: int) -> tuple[RayBundle, dict]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from samnerf.camera import Camera
-from samnerf.distill.aggregation import make_aggregation
+from samnerf.distill.aggregation import cell_list, make_aggregation, ray_grid
 from samnerf.distill.cameras import to_nerfstudio
 from samnerf.distill.colour_model import ColourModel, ColourModelConfig, evaluating
 from samnerf.distill.encodings import make_encoding
@@ -50,8 +50,10 @@ class SamNerfModelConfig(ColourModelConfig):
     """Power to which their weights are raised."""
     rays_per_side: int = 2
     """Rays along each side of a feature cell, in training and in rendering."""
-    aggregation: Literal["mean", "convolution"] = "mean"
-    """How the rays of a cell become its feature."""
+    aggregation: Literal["mean", "convolution", "neighbourhood"] = "neighbourhood"
+    """How the rays of cells become their features."""
+    block_side: int = 4
+    """Cells along each side of the blocks that training draws; more than 1 lets aggregation see neighbours."""
     feature_loss_mult: float = 1.0
     """Weight of the feature loss."""
 
@@ -148,7 +150,8 @@ class SamNerfModel(ColourModel):
             # Teachers whose grids agree share their rays.
             codes = next((codes for earlier, codes in done if torch.equal(earlier, centres)), None)
             if codes is None:
-                codes = self._patch_codes(camera, centres, self._patch_size(size))
+                cells = int(covered.any(dim=1).sum()), int(covered.any(dim=0).sum())
+                codes = self._cell_codes(camera, centres, cells, self._patch_size(size))
                 done.append((centres, codes))
             features = self.feature_field.features(codes, kind)
             statistics: TeacherStatistics = self.statistics[kind]  # type: ignore[assignment]
@@ -164,10 +167,10 @@ class SamNerfModel(ColourModel):
         across, down = cells_per_pixel(image_size, spec.side, spec.layout)
         return 1 / across, 1 / down
 
-    def _patch_codes(
-        self, camera: Cameras, centres: Float[Tensor, "cells 2"], patch: tuple[float, float]
+    def _cell_codes(
+        self, camera: Cameras, centres: Float[Tensor, "cells 2"], cells: tuple[int, int], patch: tuple[float, float]
     ) -> Float[Tensor, "cells width"]:
-        """Aggregated codes of patches around image points (x, y)."""
+        """Aggregated codes of rows and columns of cells, around whose image points (x, y) lie patches."""
         side = self.config.rays_per_side
         steps = (torch.arange(side) + 0.5) / side - 0.5
         y, x = torch.meshgrid(steps * patch[1], steps * patch[0], indexing="ij")
@@ -177,7 +180,7 @@ class SamNerfModel(ColourModel):
         rays = camera.generate_rays(camera_indices=0, coords=points.flip(-1).to(camera.device))
         chunk = max(1, self.config.eval_num_rays_per_chunk // side**2) * side**2
         codes = [self._rendered_codes(rays[i : i + chunk].to(self.device)) for i in range(0, len(points), chunk)]
-        return self.aggregation(torch.cat(codes).reshape(-1, side, side, self.config.feature_width))
+        return cell_list(self.aggregation(ray_grid(torch.cat(codes), cells, side)))
 
     def _rendered_codes(self, rays: RayBundle) -> Float[Tensor, "rays width"]:
         """Codes of rays without their colours."""
@@ -199,8 +202,8 @@ class SamNerfModel(ColourModel):
         return self.config.contraction_radius if self.config.encoding == "planes" else 1.0
 
     def _cell_features(self, ray_codes: Float[Tensor, "rays width"]) -> dict[str, Float[Tensor, "cells channels"]]:
-        side = self.config.rays_per_side
-        codes = self.aggregation(ray_codes.reshape(-1, side, side, self.config.feature_width))
+        block = self.config.block_side
+        codes = cell_list(self.aggregation(ray_grid(ray_codes, (block, block), self.config.rays_per_side)))
         return {kind: self.feature_field.features(codes, kind) for kind in self.specs}
 
     def _picture(self, kind: str, feature_map: FeatureMap) -> Float[Tensor, "height width 3"]:

@@ -42,7 +42,8 @@ class SamNerfPipeline(VanillaPipeline):
         model, datamanager = self.model, self.datamanager
         assert isinstance(model, SamNerfModel)
         assert isinstance(datamanager, SamNerfDataManager)
-        datamanager.open_features(model.config.pair, model.specs, model.config.rays_per_side)
+        config = model.config
+        datamanager.open_features(config.pair, model.specs, config.rays_per_side, config.block_side)
         for kind, store in datamanager.stores.items():
             statistics = model.statistics[kind]
             assert isinstance(statistics, TeacherStatistics)

@@ -14,28 +14,32 @@ _TRIES = 8
 
 
 class CellPixelSampler:
-    """Samples pixels like nerfstudio's `PixelSampler`, with whole feature cells first.
+    """Samples pixels like nerfstudio's `PixelSampler`, with whole feature cells first, in square blocks.
 
-    A cell is seen by side x side pixels, one in each part of it, so that colour is learned from the same rays.
+    A cell is seen by side x side pixels, one in each part of it, so that colour is learned from the same rays. Where
+    an image has fewer cells than a block, those at its edge are repeated.
 
     Args:
         rays: per batch.
         share: of the rays that lie in cells, 0 to 1.
         grid_side, layout: the grid.
         rays_per_side: rays along each side of a cell.
+        block_side: cells along each side of a block.
     """
 
-    def __init__(self, rays: int, share: float, grid_side: int, layout: Layout, rays_per_side: int) -> None:
+    def __init__(
+        self, rays: int, share: float, grid_side: int, layout: Layout, rays_per_side: int, block_side: int = 1
+    ) -> None:
         if not 0 <= share <= 1:
             raise ValueError(f"the share of rays in cells is {share:g} but must lie in 0 to 1")
         self.num_rays_per_batch = rays
-        self.grid_side, self.rays_per_side = grid_side, rays_per_side
+        self.grid_side, self.rays_per_side, self.block_side = grid_side, rays_per_side, block_side
         self.layout: Layout = layout
-        self.cells = int(rays * share) // rays_per_side**2
+        self.blocks = int(rays * share) // (rays_per_side * block_side) ** 2
 
     def set_num_rays_per_batch(self, num_rays_per_batch: int) -> None:
         """Change the number of rays; the share of cells stays."""
-        self.cells = self.cells * num_rays_per_batch // self.num_rays_per_batch
+        self.blocks = self.blocks * num_rays_per_batch // self.num_rays_per_batch
         self.num_rays_per_batch = num_rays_per_batch
 
     def sample(self, image_batch: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +55,7 @@ class CellPixelSampler:
         """
         images, masks = image_batch["image"], image_batch.get("mask")
         sizes = torch.tensor([image.shape[:2] for image in images])
-        picked, centres, patches = self._draw(self._cells, masks, sizes, self.cells)
+        picked, centres, patches = self._draw(self._cells, masks, sizes, self.blocks)
         loose = self.num_rays_per_batch - len(patches.flatten(0, 1))
         _, _, pixels = self._draw(self._pixels, masks, sizes, loose)
         local = torch.cat([patches.flatten(0, 1), pixels.flatten(0, 1)])
@@ -62,37 +66,40 @@ class CellPixelSampler:
         }
         numbers = torch.as_tensor(image_batch["image_idx"])
         batch["indices"] = torch.cat([numbers[local[:, 0]][:, None], local[:, 1:]], dim=1)
-        batch["cell_images"], batch["cell_centres"] = numbers[picked], centres
+        batch["cell_images"] = numbers[picked].repeat_interleave(self.block_side**2)
+        batch["cell_centres"] = centres.flatten(0, 1)
         return batch
 
     def cell_rays(self) -> Int[Tensor, "rays 1"]:
         """The `CELL_RAY` metadata of a batch."""
         flags = torch.zeros(self.num_rays_per_batch, 1, dtype=torch.long)
-        flags[: self.cells * self.rays_per_side**2] = 1
+        flags[: self.blocks * (self.block_side * self.rays_per_side) ** 2] = 1
         return flags
 
     def _cells(self, image: Int[Tensor, " n"], sizes: Int[Tensor, "images 2"]) -> tuple[Tensor, Tensor]:
-        """Random cells of images: centres [n, 2] (x, y), and pixels [n, side * side, 3] (image, row, column)."""
+        """Random blocks of images: centres of cells [n, cells, 2] (x, y), and pixels [n, cells * side * side, 3]."""
         extents = [covered_cells((int(h), int(w)), self.grid_side, self.layout) for h, w in sizes]
-        counts = torch.tensor([[int(c.any(dim=1).sum()), int(c.any(dim=0).sum())] for c in extents])
+        counts = torch.tensor([[int(c.any(dim=1).sum()), int(c.any(dim=0).sum())] for c in extents])[image]
         scales = torch.tensor([cells_per_pixel((int(h), int(w)), self.grid_side, self.layout) for h, w in sizes])
-        cell = (torch.rand(len(image), 2) * counts[image]).long()  # (row, column)
-        per_cell = 1 / scales[image].flip(-1)  # pixels per cell along (row, column)
+        beyond = self.block_side - 1
+        # Blocks may begin outside and are then moved in, or else cells at the edge would hardly ever be drawn.
+        first = (torch.rand(len(image), 2) * (counts + beyond)).long() - beyond
+        first = torch.minimum(first, counts - self.block_side).clamp_min(0)  # (row, column)
+        cell = torch.minimum(first[:, None] + _square(self.block_side), counts[:, None] - 1)
+        per_cell = (1 / scales[image].flip(-1))[:, None]  # pixels per cell along (row, column)
         centres = ((cell + 0.5) * per_cell).flip(-1)
         side = self.rays_per_side
-        steps = torch.arange(side)
-        parts = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1).reshape(-1, 2)
-        inside = (parts + torch.rand(len(image), side * side, 2)) / side
-        pixels = ((cell[:, None] + inside) * per_cell[:, None]).long()
+        inside = (_square(side) + torch.rand(*cell.shape[:2], side * side, 2)) / side
+        pixels = ((cell[:, :, None] + inside) * per_cell[:, None]).long().flatten(1, 2)
         return centres, _with_image(image, torch.minimum(pixels, sizes[image][:, None] - 1))
 
     def _pixels(self, image: Int[Tensor, " n"], sizes: Int[Tensor, "images 2"]) -> tuple[Tensor, Tensor]:
         pixels = (torch.rand(len(image), 1, 2) * sizes[image][:, None]).long()
-        return torch.zeros(len(image), 2), _with_image(image, torch.minimum(pixels, sizes[image][:, None] - 1))
+        return torch.zeros(len(image), 0, 2), _with_image(image, torch.minimum(pixels, sizes[image][:, None] - 1))
 
     def _draw(
         self, method: Any, masks: Tensor | Sequence[Tensor] | None, sizes: Int[Tensor, "images 2"], count: int
-    ) -> tuple[Int[Tensor, " n"], Float[Tensor, "n 2"], Int[Tensor, "n pixels 3"]]:
+    ) -> tuple[Int[Tensor, " n"], Float[Tensor, "n cells 2"], Int[Tensor, "n pixels 3"]]:
         image = torch.randint(len(sizes), (count,))
         centres, pixels = method(image, sizes)
         if masks is None or not count:
@@ -111,6 +118,12 @@ class CellPixelSampler:
         places = valid.nonzero()[:, 0][torch.randint(int(valid.sum()), (count,))]
         places = torch.where(valid, torch.arange(count), places)
         return image[places], centres[places], pixels[places]
+
+
+def _square(side: int) -> Int[Tensor, "places 2"]:
+    """(row, column) of a square's places, row by row."""
+    steps = torch.arange(side)
+    return torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1).reshape(-1, 2)
 
 
 def _with_image(image: Int[Tensor, " n"], pixels: Int[Tensor, "n pixels 2"]) -> Int[Tensor, "n pixels 3"]:

@@ -23,9 +23,9 @@ def batch_of(*sizes, numbers=None):
     return {"image": stacked, "image_idx": torch.tensor(numbers or range(len(sizes)))}
 
 
-def sampler(share=0.5, layout="letterbox", rays=400):
+def sampler(share=0.5, layout="letterbox", rays=400, block=1):
     torch.manual_seed(0)
-    return CellPixelSampler(rays, share, SIDE, layout, RAYS_PER_SIDE)
+    return CellPixelSampler(rays, share, SIDE, layout, RAYS_PER_SIDE, block)
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
@@ -42,9 +42,10 @@ def test_the_rays_of_a_cell_lie_in_it_and_in_the_image(size, layout):
     assert (away <= scale / 2 + 1e-4).all()
 
 
+@pytest.mark.parametrize("block", [1, 3])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_every_covered_cell_is_drawn_and_no_other(size):
-    batch = sampler(1.0, rays=8000).sample(batch_of(size))
+def test_every_covered_cell_is_drawn_and_no_other(size, block):
+    batch = sampler(1.0, rays=8000, block=block).sample(batch_of(size))
     scale = torch.tensor(cells_per_pixel(size, SIDE, "letterbox"))
     cells = {(int(y), int(x)) for x, y in (batch["cell_centres"] * scale).floor().long()}
     assert cells == {tuple(cell) for cell in covered_cells(size, SIDE, "letterbox").nonzero().tolist()}
@@ -68,6 +69,18 @@ def test_colours_are_those_of_the_pixels_and_images_have_their_numbers(sizes):
     assert torch.equal(batch["indices"][:, 1:].float(), batch["image"][:, 1:])
     assert torch.equal(batch["cell_images"].repeat_interleave(RAYS_PER_SIDE**2), batch["indices"][:200, 0])
     assert len(batch["image"]) == 400
+
+
+def test_a_block_is_a_square_of_neighbouring_cells_row_by_row():
+    batch = sampler(1.0, rays=360, block=3).sample(batch_of((64, 64), (64, 64)))
+    assert len(batch["cell_images"]) == len(batch["cell_centres"]) == 90
+    images = batch["cell_images"].reshape(10, 9)
+    assert (images == images[:, :1]).all()
+    cells = (batch["cell_centres"].reshape(10, 3, 3, 2) * SIDE / 64).long()
+    assert (cells.diff(dim=2) == torch.tensor([1, 0])).all()
+    assert (cells.diff(dim=1) == torch.tensor([0, 1])).all()
+    pixels = batch["indices"][:, 1:].reshape(10, 3, 3, RAYS_PER_SIDE**2, 2)
+    assert (pixels // (64 // SIDE) == cells.flip(-1)[..., None, :]).all()
 
 
 def test_flags_count_the_rays_of_cells():

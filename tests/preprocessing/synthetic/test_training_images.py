@@ -50,6 +50,22 @@ def test_images_differ_by_seed_and_index_and_show_most_objects():
         assert visible <= {thing.id for thing in image.objects}
 
 
+def test_the_second_view_shows_the_same_objects_from_another_place(tmp_path):
+    pool = TrainingImages(tmp_path, seed=2, count=1, size=SIZE)
+    first, second = pool[0], pool.second_view(0)
+    assert first.objects == second.objects
+    assert not np.array_equal(first.rgb, second.rgb)
+    np.testing.assert_array_equal(pool.second_view(0).rgb, second.rgb)
+
+
+def test_a_scene_is_available_when_both_its_views_are(tmp_path):
+    pool = TrainingImages(tmp_path, seed=2, count=1, size=SIZE)
+    pool.generate(views=(0,))
+    assert pool.available() == 0
+    pool.generate()
+    assert pool.available() == 1
+
+
 def test_an_index_beyond_the_pool_is_refused(tmp_path):
-    with pytest.raises(IndexError, match="image 5 of a pool of 5"):
+    with pytest.raises(IndexError, match="scene 5 of a pool of 5"):
         TrainingImages(tmp_path, seed=2, count=5)[5]
