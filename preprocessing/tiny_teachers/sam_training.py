@@ -39,6 +39,7 @@ from samnerf.preprocessing.tiny_teachers.sam_prompts import (
     drawn_window,
 )
 from samnerf.preprocessing.tiny_teachers.sam_validation import single_click_scores
+from samnerf.preprocessing.tiny_teachers.sam_wear import worn
 from samnerf.preprocessing.tiny_teachers.training_runs import AveragedWeights, Run, half_precision, write_weights
 from samnerf.teachers.tiny_sam import CHANNELS, TinySam
 
@@ -47,8 +48,6 @@ FITTED_IMAGES = 64
 """To whose maps the decoder is fitted at birth."""
 CORRECTED_SHARE = 0.6
 """Of the second rounds that bring a correcting click; the others see only their first answer."""
-WORN_NOISE = 0.4
-"""Greatest deviation that wear adds to a map; a channel's own is about 1."""
 
 
 @dataclass(frozen=True)
@@ -190,10 +189,11 @@ def step_loss(
     if stage == 1:
         return instance_contrast(maps, batch, random)
     strictness = settings.strictness(step)
-    losses = [
-        image_loss(network, maps[i : i + 1], ids, content, settings, strictness, random)
-        for i, (ids, content) in enumerate(zip(batch.ids, batch.contents, strict=True))
-    ]
+    losses = []
+    for i, (ids, content) in enumerate(zip(batch.ids, batch.contents, strict=True)):
+        is_worn = random.random() < settings.worn_share
+        read = worn(maps, batch, i, random) if is_worn else maps[i : i + 1]
+        losses.append(image_loss(network, read, ids, content, settings, strictness, random))
     loss = torch.stack(losses).mean()
     return loss if stage == 2 else loss + settings.contrast_weight * instance_contrast(maps, batch, random)
 
@@ -208,8 +208,6 @@ def image_loss(
     random: np.random.Generator,
 ) -> Tensor:
     """Loss of drawn prompts on one image; some have a second round with the first answer and perhaps another click."""
-    if random.random() < settings.worn_share:
-        maps = worn(maps, random)
     window = drawn_window(ids, content, random.random() < settings.whole_share, random)
     masks = drawn_masks(window.of_pixels(ids), settings.prompts_per_image, random)
     prompts = drawn_prompts(masks, str(random.choice(KINDS, p=KIND_CHANCES)), random)
@@ -230,20 +228,6 @@ def encoded(network: SamInTraining, batch: Batch) -> Float[Tensor, "images chann
     """The batch's maps."""
     with half_precision(network.device):
         return network.image_encoder(batch.pixels.to(network.device)).float()
-
-
-def worn(
-    features: Float[Tensor, "1 channels side side"], random: np.random.Generator
-) -> Float[Tensor, "1 channels side side"]:
-    """The map as a field might render it: softer, and wrong by a little, here and there over wider places."""
-    softness = float(random.uniform(0, 0.5))
-    softer = F.avg_pool2d(F.pad(features, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    fine, wide = random.uniform(0, WORN_NOISE, size=2)
-    _, channels, side, _ = features.shape
-    grain = torch.from_numpy(random.standard_normal(features.shape, dtype=np.float32)).to(features)
-    patches = random.standard_normal((1, channels, side // 4, side // 4), dtype=np.float32)
-    clouds = F.interpolate(torch.from_numpy(patches).to(features), (side, side), mode="bilinear")
-    return torch.lerp(features, softer, softness) + fine * grain + wide * clouds
 
 
 def decoded(

@@ -27,6 +27,7 @@ from samnerf.preprocessing.tiny_teachers.sam_training import (
     give_birth_to_decoder,
     train_sam,
 )
+from samnerf.preprocessing.tiny_teachers.sam_wear import worn
 from samnerf.preprocessing.tiny_teachers.training_runs import Run
 from samnerf.teachers import tiny_sam
 
@@ -189,3 +190,19 @@ def test_the_log_keeps_a_steps_last_word(tmp_path: Path):
     assert run.rows() == [{"step": 5.0, "loss": 2.0}]
     run.plot("a run")
     assert (tmp_path / "log.png").stat().st_size > 1000
+
+
+def test_worn_maps_differ_in_every_cell_but_not_beyond_recognition(pool):
+    torch.manual_seed(0)
+    network = SamInTraining()
+    give_birth_to_decoder(network, pool, seed=0)
+    random = np.random.default_rng(0)
+    batch = drawn_batch(pool, 2, random)
+    with torch.no_grad():
+        maps = encoded(network, batch)
+    for image in (0, 1):
+        read = worn(maps, batch, image, random)
+        assert read.shape == (1, 128, 32, 32)
+        error = (read[0] - maps[image]).square().sum(dim=0)
+        assert (error > 0).all()
+        assert error.mean() < maps[image].square().sum(dim=0).mean()
