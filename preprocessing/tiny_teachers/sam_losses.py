@@ -106,6 +106,34 @@ def _contrast(directions: Float[Tensor, "places channels"], labels: Int64[Tensor
     return -((likeness * partners).sum(1) / partners.sum(1)).mean()
 
 
+def view_drift(maps: Float[Tensor, "images channels side side"], batch: Batch) -> Tensor:
+    """Mean square by which objects, and the background, differ in the mean between two views of a scene.
+
+    A field can render but one feature for both, so what is between them is lost to whoever reads rendered maps. Zero
+    where no two images show one scene.
+    """
+    pairs = [(i, j) for j, scene in enumerate(batch.scenes) for i in range(j) if batch.scenes[i] == scene]
+    drifts = [maps.new_zeros(())]
+    for i, j in pairs:
+        _, here, there = common_means(maps, batch, i, j)
+        drifts.append((here - there).square().mean())
+    return torch.stack(drifts).sum() / max(1, len(pairs))
+
+
+def common_means(
+    maps: Float[Tensor, "images channels side side"], batch: Batch, image: int, other: int
+) -> tuple[Float[Tensor, "objects side side"], Float[Tensor, "objects channels"], Float[Tensor, "objects channels"]]:
+    """Of what two images show both: shares of the first one's cells, and mean features in the first and the other."""
+    present = np.intersect1d(batch.ids[image], batch.ids[other])
+    shares, means = [], []
+    for i in (image, other):
+        masks = torch.from_numpy(batch.ids[i][None] == present[:, None, None]).to(maps)
+        share = F.adaptive_avg_pool2d(masks, maps.shape[-2:])
+        shares.append(share)
+        means.append(torch.einsum("orc,krc->ok", share, maps[i]) / share.sum((1, 2))[:, None].clamp_min(1e-6))
+    return shares[0], means[0], means[1]
+
+
 def features_at(
     features: Float[Tensor, "1 channels side side"], points: Float[Tensor, "points 2"]
 ) -> Float[Tensor, "points channels"]:

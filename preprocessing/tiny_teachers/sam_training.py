@@ -5,7 +5,7 @@
    and boxes, while the image encoder rests.
 3. *All*: everything learns together, from clicks, boxes and refinement rounds as in Kirillov et al. 2023, section 3
    and appendix A (arXiv:2304.02643): every prompt trains the single mask, and the best of the three candidates;
-   predicted scores learn the true IoU. The contrast goes on beside it.
+   predicted scores learn the true IoU. The contrast goes on beside it, and two views of a scene learn to agree.
 
 The losses lead over from balanced ones, in which the empty mask is no comfortable answer, to SAM's own. A linear
 probe, thrown away afterwards, tells early layers what the cells should know. Most prompts see a window of the map of a
@@ -27,7 +27,13 @@ from samnerf.preprocessing.synthetic.training_images import TrainingImages
 from samnerf.preprocessing.tiny_teachers.matrix_optimiser import MatrixOptimiser
 from samnerf.preprocessing.tiny_teachers.sam_augmentation import Batch, drawn_batch
 from samnerf.preprocessing.tiny_teachers.sam_initialisation import initialise_decoder, standardise_maps
-from samnerf.preprocessing.tiny_teachers.sam_losses import Decoded, answer_loss, instance_contrast, probe_loss
+from samnerf.preprocessing.tiny_teachers.sam_losses import (
+    Decoded,
+    answer_loss,
+    instance_contrast,
+    probe_loss,
+    view_drift,
+)
 from samnerf.preprocessing.tiny_teachers.sam_prompts import (
     KIND_CHANCES,
     KINDS,
@@ -69,8 +75,10 @@ class SamTraining:
     """Of the images whose maps reach the decoder as if a field had rendered them."""
     whole_share: float = 0.15
     """Of the images whose prompts see the whole map."""
-    contrast_weight: float = 0.6
+    contrast_weight: float = 1.0
     """Of the contrastive loss in stage 3."""
+    drift_weight: float = 1.0
+    """Of what views of a scene disagree in, in stage 3."""
     save_every: int = 50
     validate_every: int = 500
 
@@ -195,7 +203,10 @@ def step_loss(
         read = worn(maps, batch, i, random) if is_worn else maps[i : i + 1]
         losses.append(image_loss(network, read, ids, content, settings, strictness, random))
     loss = torch.stack(losses).mean()
-    return loss if stage == 2 else loss + settings.contrast_weight * instance_contrast(maps, batch, random)
+    if stage == 2:
+        return loss
+    contrast, drift = instance_contrast(maps, batch, random), view_drift(maps, batch)
+    return loss + settings.contrast_weight * contrast + settings.drift_weight * drift
 
 
 def image_loss(

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from samnerf.preprocessing.tiny_teachers.sam_augmentation import Batch
+from samnerf.preprocessing.tiny_teachers.sam_losses import common_means
 from samnerf.teachers.tiny_sam import SIDE
 
 SOFTNESS = 0.8
@@ -48,19 +49,8 @@ def _drift(
     maps: Float[Tensor, "images channels side side"], batch: Batch, image: int, other: int
 ) -> Float[Tensor, "1 channels side side"]:
     """What would take every object of an image, and the background, to its mean feature in the other image."""
-    present = np.intersect1d(batch.ids[image], batch.ids[other])
-    here, there = (_shares(batch.ids[i], present).to(maps) for i in (image, other))
-    means = [
-        torch.einsum("orc,krc->ok", shares, maps[i]) / shares.sum((1, 2))[:, None].clamp_min(1e-6)
-        for i, shares in ((image, here), (other, there))
-    ]
-    return torch.einsum("orc,ok->krc", here, means[1] - means[0])[None]
-
-
-def _shares(ids: np.ndarray, numbers: np.ndarray) -> Float[Tensor, "objects side side"]:
-    """Which share of each cell every object covers."""
-    masks = torch.from_numpy(ids[None] == numbers[:, None, None]).float()
-    return F.adaptive_avg_pool2d(masks, SIDE)
+    shares, here, there = common_means(maps, batch, image, other)
+    return torch.einsum("orc,ok->krc", shares, there - here)[None]
 
 
 def _clouds(
