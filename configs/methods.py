@@ -21,7 +21,8 @@ from samnerf.distill.model import SamNerfModelConfig
 from samnerf.distill.pipeline import SamNerfPipelineConfig
 from samnerf.preprocessing.dataparser import CaptureDataParserConfig
 
-TINY_STEPS = 1100
+TINY_STEPS = 1800
+TINY_COLOUR_STEPS = 700
 
 
 def _decaying(lr: float, lr_final: float, steps: int, eps: float = 1e-15) -> dict[str, Any]:
@@ -96,7 +97,10 @@ samnerf_tiny = MethodSpecification(
         mixed_precision=False,
         pipeline=SamNerfPipelineConfig(
             datamanager=SamNerfDataManagerConfig(
-                dataparser=CaptureDataParserConfig(), train_num_rays_per_batch=1024, eval_num_rays_per_batch=1024
+                dataparser=CaptureDataParserConfig(),
+                train_num_rays_per_batch=1024,
+                eval_num_rays_per_batch=1024,
+                colour_steps=TINY_COLOUR_STEPS,
             ),
             model=SamNerfModelConfig(
                 pair="tiny",
@@ -125,11 +129,12 @@ samnerf_tiny = MethodSpecification(
         ),
         optimizers={
             # Without this eps Adam moves texels that hardly any ray meets as fast as all others: noise in empty space.
-            "proposal_networks": _decaying(3e-3, 1e-4, TINY_STEPS, eps=1e-8),
-            "fields": _decaying(3e-3, 1e-4, TINY_STEPS, eps=1e-8),
-            "planes": _decaying(1e-1, 3e-3, TINY_STEPS, eps=1e-8),
+            "proposal_networks": _decaying(3e-3, 1e-4, TINY_COLOUR_STEPS, eps=1e-8),
+            "fields": _decaying(3e-3, 1e-4, TINY_COLOUR_STEPS, eps=1e-8),
+            "planes": _decaying(1e-1, 3e-3, TINY_COLOUR_STEPS, eps=1e-8),
             "camera_opt": _decaying(1e-3, 1e-4, TINY_STEPS),
-            "features": _decaying(3e-3, 1e-4, TINY_STEPS),
+            "feature_planes": _decaying(2e-1, 3e-3, TINY_STEPS, eps=1e-8),
+            "features": _decaying(2e-3, 1e-4, TINY_STEPS),
         },
         logging=LoggingConfig(steps_per_log=20),
         viewer=ViewerConfig(num_rays_per_chunk=4096),

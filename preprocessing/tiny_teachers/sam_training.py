@@ -60,11 +60,13 @@ CORRECTED_SHARE = 0.6
 class SamTraining:
     """How the tiny SAM is trained; equal settings give equal weights on one machine."""
 
-    steps: int = 8000
+    steps: int = 9000
     contrast_steps: int = 1500
     decoder_steps: int = 500
     seed: int = 0
     images: int = 4
+    extra_images: int = 4
+    """That only contrast and drift see, in stage 3."""
     prompts_per_image: int = 6
     contrast_rate: float = 0.02
     """Of the encoder's matrices in stage 1; `matrix_rate` is that of all matrices afterwards."""
@@ -75,9 +77,9 @@ class SamTraining:
     """Of the images whose maps reach the decoder as if a field had rendered them."""
     whole_share: float = 0.15
     """Of the images whose prompts see the whole map."""
-    contrast_weight: float = 1.0
+    contrast_weight: float = 2.0
     """Of the contrastive loss in stage 3."""
-    drift_weight: float = 1.0
+    drift_weight: float = 2.0
     """Of what views of a scene disagree in, in stage 3."""
     save_every: int = 50
     validate_every: int = 500
@@ -137,7 +139,8 @@ def train_sam(
             optimiser = fresh_optimiser(network, settings.matrix_rate, settings.other_rate)
             average = AveragedWeights(network, AVERAGE_DECAY)
         optimiser.set_scale(settings.rate(step))
-        loss = step_loss(network, drawn_batch(pool, settings.images, random), settings, step, random)
+        images = settings.images + (settings.extra_images if settings.stage(step) == 3 else 0)
+        loss = step_loss(network, drawn_batch(pool, images, random), settings, step, random)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -198,10 +201,10 @@ def step_loss(
         return instance_contrast(maps, batch, random)
     strictness = settings.strictness(step)
     losses = []
-    for i, (ids, content) in enumerate(zip(batch.ids, batch.contents, strict=True)):
+    for i in range(settings.images):
         is_worn = random.random() < settings.worn_share
         read = worn(maps, batch, i, random) if is_worn else maps[i : i + 1]
-        losses.append(image_loss(network, read, ids, content, settings, strictness, random))
+        losses.append(image_loss(network, read, batch.ids[i], batch.contents[i], settings, strictness, random))
     loss = torch.stack(losses).mean()
     if stage == 2:
         return loss

@@ -30,6 +30,9 @@ class SamNerfDataManagerConfig(VanillaDataManagerConfig):
     """Run the teachers now if their features were not extracted yet."""
     cell_share: float = 0.67
     """Share of the rays that lie in feature cells; the others are spread over all pixels."""
+    colour_steps: int | None = None
+    """Steps that see single pixels and teach colour and density; those that follow see nothing but cells and teach
+    features, which is cheap, because the geometry rests. By default every step teaches everything."""
 
 
 class SamNerfDataManager(VanillaDataManager):
@@ -44,6 +47,7 @@ class SamNerfDataManager(VanillaDataManager):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.stores: dict[str, FeatureStore] = {}
         self.targets: dict[str, FeatureTargets] = {}
+        self._samplers: list[CellPixelSampler] = []
         super().__init__(*args, **kwargs)
 
     def open_features(self, pair: str, specs: Mapping[Kind, FeatureSpec], rays_per_side: int, block_side: int) -> None:
@@ -70,23 +74,23 @@ class SamNerfDataManager(VanillaDataManager):
             store.check(spec.teacher, installed_weights_hash(pair, kind), spec.layout, images)
             self.targets[kind] = FeatureTargets(store, names, sizes, spec.side, spec.layout)
         grid = next(iter(specs.values()))
-        self.train_pixel_sampler = CellPixelSampler(  # type: ignore[assignment]
-            self.config.train_num_rays_per_batch,
-            self.config.cell_share,
-            grid.side,
-            grid.layout,
-            rays_per_side,
-            block_side,
-        )
+        rays, colour_steps = self.config.train_num_rays_per_batch, self.config.colour_steps
+        shares = [self.config.cell_share] if colour_steps is None else [0.0, 1.0]
+        self._samplers = [
+            CellPixelSampler(rays, share, grid.side, grid.layout, rays_per_side, block_side) for share in shares
+        ]
 
     def next_train(self, step: int) -> tuple[RayBundle, dict]:
         """Rays, those of cells first, and their colours and features."""
+        if not self._samplers:
+            return super().next_train(step)
+        sampler = self._samplers[-1 if step >= (self.config.colour_steps or 0) else 0]
+        self.train_pixel_sampler = sampler  # type: ignore[assignment]
         rays, batch = super().next_train(step)
-        if isinstance(self.train_pixel_sampler, CellPixelSampler):
-            images, centres = batch.pop("cell_images"), batch.pop("cell_centres")
-            if len(images):
-                batch["features"] = {kind: target.at(images, centres) for kind, target in self.targets.items()}
-                rays.metadata[CELL_RAY] = self.train_pixel_sampler.cell_rays().to(rays.origins.device)
+        images, centres = batch.pop("cell_images"), batch.pop("cell_centres")
+        if len(images):
+            batch["features"] = {kind: target.at(images, centres) for kind, target in self.targets.items()}
+            rays.metadata[CELL_RAY] = sampler.cell_rays().to(rays.origins.device)
         return rays, batch
 
 

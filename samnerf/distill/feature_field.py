@@ -6,7 +6,9 @@ the heads run once per cell: for 128 + 96 channels and 2 x 2 rays of 4 samples t
 
 from collections.abc import Mapping
 
+import torch
 from jaxtyping import Float
+from nerfstudio.field_components.encodings import SHEncoding
 from torch import Tensor, nn
 
 
@@ -24,6 +26,13 @@ class FeatureField(nn.Module):
         super().__init__()
         self.encoding = encoding
         self.width = width
+        self.direction_encoding = SHEncoding(levels=4, implementation="torch")
+        self.view = nn.Sequential(
+            nn.Linear(width + self.direction_encoding.get_out_dim(), head_width),
+            nn.ReLU(),
+            nn.Linear(head_width, width),
+        )
+        nn.init.zeros_(self.view[-1].weight)  # type: ignore[arg-type]
         self.mlp = nn.Sequential(nn.Linear(encoding.out_dim, width), nn.ReLU(), nn.Linear(width, width))  # type: ignore[arg-type]
         self.heads = nn.ModuleDict(
             {
@@ -41,6 +50,12 @@ class FeatureField(nn.Module):
     def codes(self, positions: Float[Tensor, "points 3"]) -> Float[Tensor, "points width"]:
         """Codes of contracted positions, which are detached: features never move the geometry."""
         return self.mlp(self.encoding(positions.detach()))
+
+    def seen_from(
+        self, codes: Float[Tensor, "rays width"], directions: Float[Tensor, "rays 3"]
+    ) -> Float[Tensor, "rays width"]:
+        """Codes of rays as seen along these unit directions: what a teacher says of a thing depends on the view."""
+        return codes + self.view(torch.cat([codes, self.direction_encoding(directions)], dim=-1))
 
     def features(self, codes: Float[Tensor, "cells width"], kind: str) -> Float[Tensor, "cells channels"]:
         """Standardised teacher features of cells, from their aggregated codes."""

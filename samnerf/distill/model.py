@@ -97,18 +97,30 @@ class SamNerfModel(ColourModel):
         )
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
-        """Nerfacto's groups, and `features`."""
+        """Nerfacto's groups, `features`, and, with planes, `feature_planes`, which may learn at a rate of their own."""
         groups = super().get_param_groups()
-        planes = {id(parameter) for parameter in groups.get("planes", [])}
-        own = [*self.feature_field.parameters(), *self.aggregation.parameters()]
-        groups["features"] = [parameter for parameter in own if id(parameter) not in planes]
+        own = {id(parameter) for parameter in self.feature_field.encoding.parameters()}
+        groups["features"] = [*self.feature_field.parameters(), *self.aggregation.parameters()]
+        if "planes" in groups:
+            groups["planes"] = [parameter for parameter in groups["planes"] if id(parameter) not in own]
+            groups["features"] = [parameter for parameter in groups["features"] if id(parameter) not in own]
+            groups["feature_planes"] = list(self.feature_field.encoding.parameters())
         return groups
 
     def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
-        """Nerfacto's outputs per ray; in training also standardised features per cell, where a bundle has cells."""
+        """Nerfacto's outputs per ray; in training also standardised features per cell, where a bundle has cells.
+
+        A bundle of nothing but cells teaches features only: it gets no colours, and colour and density rest.
+        """
+        in_cells = ray_bundle.metadata.get(CELL_RAY) if self.training else None
+        if in_cells is not None and bool(in_cells.all()):
+            with torch.no_grad():
+                self.camera_optimizer.apply_to_raybundle(ray_bundle)
+                samples, weights = self._sampled(ray_bundle)
+            return {"features": self._cell_features(self._ray_codes(samples, weights))}  # type: ignore[dict-item]
         outputs = super().get_outputs(ray_bundle)
-        if self.training and CELL_RAY in ray_bundle.metadata:
-            count = int(ray_bundle.metadata[CELL_RAY].sum())
+        if in_cells is not None:
+            count = int(in_cells.sum())
             codes = self._ray_codes(
                 outputs["ray_samples_list"][-1][:count],
                 outputs["weights_list"][-1][:count],  # type: ignore[index]
@@ -116,9 +128,13 @@ class SamNerfModel(ColourModel):
             outputs["features"] = self._cell_features(codes)  # type: ignore[assignment]
         return outputs
 
+    def get_metrics_dict(self, outputs: dict, batch: dict) -> dict[str, Tensor]:
+        """Nerfacto's metrics, where there are colours."""
+        return super().get_metrics_dict(outputs, batch) if "rgb" in outputs else {}
+
     def get_loss_dict(self, outputs: dict, batch: dict, metrics_dict: dict | None = None) -> dict[str, Tensor]:
-        """Nerfacto's losses and, if the batch has features, one for each kind of teacher."""
-        losses = super().get_loss_dict(outputs, batch, metrics_dict)
+        """Nerfacto's losses, where there are colours, and, if the batch has features, one for each kind of teacher."""
+        losses = super().get_loss_dict(outputs, batch, metrics_dict) if "rgb" in outputs else {}
         for kind, targets in batch.get("features", {}).items():
             standardised = self.statistics[kind].standardise(targets.to(self.device))  # type: ignore[operator]
             error = nn.functional.mse_loss(outputs["features"][kind], standardised)
@@ -184,17 +200,21 @@ class SamNerfModel(ColourModel):
 
     def _rendered_codes(self, rays: RayBundle) -> Float[Tensor, "rays width"]:
         """Codes of rays without their colours."""
-        rays = self.collider(rays) if self.collider is not None else rays
+        return self._ray_codes(*self._sampled(self.collider(rays) if self.collider is not None else rays))
+
+    def _sampled(self, rays: RayBundle) -> tuple[RaySamples, Float[Tensor, "rays samples 1"]]:
+        """Samples along rays and their rendering weights."""
         samples, _, _ = self.proposal_sampler(rays, density_fns=self.density_fns)
         density, _ = self.field.get_density(samples)
-        return self._ray_codes(samples, samples.get_weights(density))
+        return samples, samples.get_weights(density)
 
     def _ray_codes(self, samples: RaySamples, weights: Float[Tensor, "rays samples 1"]) -> Float[Tensor, "rays width"]:
         shares, places = heaviest_samples(weights[..., 0], self.config.feature_samples, self.config.feature_sharpness)
         positions = samples.frustums.get_positions().detach()
         kept = torch.take_along_dim(positions, places[..., None], dim=1)
         codes = self.feature_field.codes(contracted(kept, self._radius).reshape(-1, 3))
-        return render_features(codes.reshape(*places.shape, -1), shares)
+        rendered = render_features(codes.reshape(*places.shape, -1), shares)
+        return self.feature_field.seen_from(rendered, samples.frustums.directions[:, 0])
 
     @property
     def _radius(self) -> float:
