@@ -192,7 +192,7 @@ class TrainedScene:
 
         for kind, statistics in getattr(self.pipeline.model, "statistics", {}).items():
             then, now = statistics.weights_hash, installed_weights_hash(self.pair, kind)
-            if None not in (then, now) and then != now:
+            if then is not None and now is not None and then != now:
                 raise SamNerfError(
                     f"the scene {config} was distilled from other weights of {statistics.teacher!r} (hash {then[:12]}, "
                     f"now {now[:12]}); extract features and train again, or put those weights back"
