@@ -21,8 +21,9 @@ from samnerf.distill.model import SamNerfModelConfig
 from samnerf.distill.pipeline import SamNerfPipelineConfig
 from samnerf.preprocessing.dataparser import CaptureDataParserConfig
 
-TINY_STEPS = 1800
-TINY_COLOUR_STEPS = 700
+TINY_STEPS = 2800
+TINY_COLOUR_SHARE = 0.25
+TINY_COLOUR_STEPS = int(TINY_COLOUR_SHARE * TINY_STEPS)
 
 
 def _decaying(lr: float, lr_final: float, steps: int, eps: float = 1e-15) -> dict[str, Any]:
@@ -100,7 +101,7 @@ samnerf_tiny = MethodSpecification(
                 dataparser=CaptureDataParserConfig(),
                 train_num_rays_per_batch=1024,
                 eval_num_rays_per_batch=1024,
-                colour_steps=TINY_COLOUR_STEPS,
+                colour_share=TINY_COLOUR_SHARE,
             ),
             model=SamNerfModelConfig(
                 pair="tiny",

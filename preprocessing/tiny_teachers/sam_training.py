@@ -60,7 +60,7 @@ CORRECTED_SHARE = 0.6
 class SamTraining:
     """How the tiny SAM is trained; equal settings give equal weights on one machine."""
 
-    steps: int = 8500
+    steps: int = 8000
     contrast_steps: int = 1500
     decoder_steps: int = 500
     seed: int = 0

@@ -30,9 +30,10 @@ class SamNerfDataManagerConfig(VanillaDataManagerConfig):
     """Run the teachers now if their features were not extracted yet."""
     cell_share: float = 0.67
     """Share of the rays that lie in feature cells; the others are spread over all pixels."""
-    colour_steps: int | None = None
-    """Steps that see single pixels and teach colour and density; those that follow see nothing but cells and teach
-    features, which is cheap, because the geometry rests. By default every step teaches everything."""
+    colour_share: float = 0.0
+    """Share of the training, its first part, in which steps see single pixels and teach colour and density; those that
+    follow see nothing but cells and teach features, which is cheap, because the geometry rests. With 0 every step
+    teaches everything."""
 
 
 class SamNerfDataManager(VanillaDataManager):
@@ -48,13 +49,27 @@ class SamNerfDataManager(VanillaDataManager):
         self.stores: dict[str, FeatureStore] = {}
         self.targets: dict[str, FeatureTargets] = {}
         self._samplers: list[CellPixelSampler] = []
+        self._colour_steps = 0
         super().__init__(*args, **kwargs)
 
-    def open_features(self, pair: str, specs: Mapping[Kind, FeatureSpec], rays_per_side: int, block_side: int) -> None:
+    def open_features(
+        self,
+        pair: str,
+        specs: Mapping[Kind, FeatureSpec],
+        rays_per_side: int,
+        block_side: int,
+        steps: int | None = None,
+    ) -> None:
         """Open the feature stores and start to sample blocks of cells of the first teacher's grid.
 
         One set of cells serves all teachers: the maps of the others are interpolated at their centres, so that each
         patch of rays is rendered once and teaches everything.
+
+        Args:
+            pair, specs: teachers, and what their maps are.
+            rays_per_side: of a cell.
+            block_side: cells along a side of a block.
+            steps: of the whole training, which `colour_share` is a share of; None if that is not known.
 
         Raises:
             SamNerfError: if a store is missing, incomplete, foreign, or of other weights or images than are here now.
@@ -74,8 +89,9 @@ class SamNerfDataManager(VanillaDataManager):
             store.check(spec.teacher, installed_weights_hash(pair, kind), spec.layout, images)
             self.targets[kind] = FeatureTargets(store, names, sizes, spec.side, spec.layout)
         grid = next(iter(specs.values()))
-        rays, colour_steps = self.config.train_num_rays_per_batch, self.config.colour_steps
-        shares = [self.config.cell_share] if colour_steps is None else [0.0, 1.0]
+        self._colour_steps = int(self.config.colour_share * (steps or 0))
+        shares = (0.0, 1.0) if self._colour_steps else (self.config.cell_share,)
+        rays = self.config.train_num_rays_per_batch
         self._samplers = [
             CellPixelSampler(rays, share, grid.side, grid.layout, rays_per_side, block_side) for share in shares
         ]
@@ -84,7 +100,7 @@ class SamNerfDataManager(VanillaDataManager):
         """Rays, those of cells first, and their colours and features."""
         if not self._samplers:
             return super().next_train(step)
-        sampler = self._samplers[-1 if step >= (self.config.colour_steps or 0) else 0]
+        sampler = self._samplers[0 if step < self._colour_steps else -1]
         self.train_pixel_sampler = sampler  # type: ignore[assignment]
         rays, batch = super().next_train(step)
         images, centres = batch.pop("cell_images"), batch.pop("cell_centres")

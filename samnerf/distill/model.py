@@ -1,7 +1,7 @@
 """The distilled scene: colour, density, and what the teachers' encoders would say of any view."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -107,7 +107,7 @@ class SamNerfModel(ColourModel):
             groups["feature_planes"] = list(self.feature_field.encoding.parameters())
         return groups
 
-    def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
+    def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Any]:
         """Nerfacto's outputs per ray; in training also standardised features per cell, where a bundle has cells.
 
         A bundle of nothing but cells teaches features only: it gets no colours, and colour and density rest.
@@ -117,15 +117,15 @@ class SamNerfModel(ColourModel):
             with torch.no_grad():
                 self.camera_optimizer.apply_to_raybundle(ray_bundle)
                 samples, weights = self._sampled(ray_bundle)
-            return {"features": self._cell_features(self._ray_codes(samples, weights))}  # type: ignore[dict-item]
-        outputs = super().get_outputs(ray_bundle)
+            return {"features": self._cell_features(self._ray_codes(samples, weights))}
+        outputs: dict[str, Any] = super().get_outputs(ray_bundle)
         if in_cells is not None:
             count = int(in_cells.sum())
             codes = self._ray_codes(
                 outputs["ray_samples_list"][-1][:count],
                 outputs["weights_list"][-1][:count],  # type: ignore[index]
             )
-            outputs["features"] = self._cell_features(codes)  # type: ignore[assignment]
+            outputs["features"] = self._cell_features(codes)
         return outputs
 
     def get_metrics_dict(self, outputs: dict, batch: dict) -> dict[str, Tensor]:

@@ -34,16 +34,23 @@ class SamNerfPipeline(VanillaPipeline):
             SamNerfError: if teacher features were not extracted; the message says how to.
         """
         if isinstance(self.model, SamNerfModel) and isinstance(self.datamanager, SamNerfDataManager):
-            self.open_features()
+            trainer = training_callback_attributes.trainer
+            # Nerfstudio's steps are those that are still to do, also when training is resumed.
+            steps = None if trainer is None else trainer._start_step + trainer.config.max_num_iterations
+            self.open_features(steps)
         return super().get_training_callbacks(training_callback_attributes)
 
-    def open_features(self) -> None:
-        """Let the datamanager serve features, and the model learn how the teacher's maps look on the whole."""
+    def open_features(self, steps: int | None = None) -> None:
+        """Let the datamanager serve features, and the model learn how the teacher's maps look on the whole.
+
+        Args:
+            steps: of the whole training.
+        """
         model, datamanager = self.model, self.datamanager
         assert isinstance(model, SamNerfModel)
         assert isinstance(datamanager, SamNerfDataManager)
         config = model.config
-        datamanager.open_features(config.pair, model.specs, config.rays_per_side, config.block_side)
+        datamanager.open_features(config.pair, model.specs, config.rays_per_side, config.block_side, steps)
         for kind, store in datamanager.stores.items():
             statistics = model.statistics[kind]
             assert isinstance(statistics, TeacherStatistics)

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from samnerf.distill.aggregation import AGGREGATIONS, make_aggregation
 from samnerf.distill.feature_rendering import heaviest_samples, render_features
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -56,22 +55,3 @@ def test_features_never_bend_the_geometry():
 def test_impossible_settings_are_named(count, sharpness, message):
     with pytest.raises(ValueError, match=message):
         heaviest_samples(WEIGHTS, count, sharpness)
-
-
-@pytest.mark.parametrize("name", sorted(AGGREGATIONS))
-def test_a_patch_of_equal_rays_aggregates_to_that_ray(name):
-    ray = torch.rand(7, 8, generator=GENERATOR)
-    patches = ray[:, None, None].expand(7, 3, 3, 8)
-    torch.testing.assert_close(make_aggregation(name, 8, 3)(patches), ray)
-
-
-@pytest.mark.parametrize("name", sorted(AGGREGATIONS))
-def test_every_ray_of_a_patch_counts(name):
-    patches = torch.rand(2, 3, 3, 8, generator=GENERATOR).requires_grad_()
-    make_aggregation(name, 8, 3)(patches).sum().backward()
-    assert (patches.grad.abs().sum(dim=-1) > 0).all()
-
-
-def test_an_unknown_aggregation_is_named():
-    with pytest.raises(ValueError, match="aggregation is 'median'; expected one of"):
-        make_aggregation("median", 8, 2)

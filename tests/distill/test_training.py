@@ -2,6 +2,7 @@
 
 import copy
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ pytestmark = [
 ]
 
 VIEWS, HEIGHT, WIDTH = 8, 24, 32
-STEPS = 80
+STEPS = 240
 
 
 class ColourTeacher:
@@ -86,11 +87,11 @@ def config_for(capture, method=samnerf_tiny):
     return config
 
 
-def train(config, steps):
+def train(config, steps, trainer=None):
     torch.manual_seed(0)
     pipeline = config.pipeline.setup(device="cpu", test_mode="val")
     optimizers = Optimizers(config.optimizers, pipeline.get_param_groups())
-    callbacks = pipeline.get_training_callbacks(TrainingCallbackAttributes(None, None, None, None))
+    callbacks = pipeline.get_training_callbacks(TrainingCallbackAttributes(None, None, None, trainer))
     losses = []
     for step in range(steps):
         for callback in callbacks:
@@ -117,6 +118,17 @@ def trained(capture):
 def camera(trained):
     cameras = trained[0].datamanager.eval_dataset.cameras
     return Camera(cameras.camera_to_worlds[0], 32.0, 32.0, WIDTH / 2, HEIGHT / 2, HEIGHT, WIDTH)
+
+
+def test_colour_comes_first_and_features_follow_without_moving_it(capture):
+    config = config_for(capture)
+    config.pipeline.datamanager.colour_share = 0.5
+    config.max_num_iterations = 4
+    pipeline, losses = train(config, 4, SimpleNamespace(_start_step=0, config=config))
+    assert [("rgb_loss" in step, "sam_loss" in step) for step in losses] == [(True, False)] * 2 + [(False, True)] * 2
+    model = pipeline.model
+    assert all(weight.grad is None for part in (model.field, model.proposal_networks) for weight in part.parameters())
+    assert all(weight.grad is not None for weight in model.feature_field.parameters())
 
 
 @pytest.mark.parametrize("name", ["rgb_loss", "sam_loss", "clipseg_loss"])
@@ -184,7 +196,7 @@ def test_the_checkpoint_holds_no_teacher_and_no_lpips(trained, capture):
     assert {name.split(".")[0] for name in state} == {"_model"}
     parts = {name.split(".")[1] for name in state}
     assert parts == {
-        "device_indicator_param", "field", "proposal_networks", "feature_field", "statistics"
+        "device_indicator_param", "field", "proposal_networks", "feature_field", "aggregation", "statistics"
     }  # fmt: skip
     size = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
     assert size < 20e6
