@@ -21,8 +21,8 @@ from samnerf.distill.model import SamNerfModelConfig
 from samnerf.distill.pipeline import SamNerfPipelineConfig
 from samnerf.preprocessing.dataparser import CaptureDataParserConfig
 
-TINY_STEPS = 2800
-TINY_COLOUR_SHARE = 0.25
+TINY_STEPS = 3600
+TINY_COLOUR_SHARE = 0.2
 TINY_COLOUR_STEPS = int(TINY_COLOUR_SHARE * TINY_STEPS)
 
 

@@ -72,13 +72,14 @@ LOADERS = {
     "load_encoder": lambda pair, kind, device="cpu": ColourEncoder(kind),
     "load_mask_decoder": lambda pair, device="cpu": ColourMaskDecoder(),
     "load_text_decoder": lambda pair, device="cpu": ColourTextDecoder(),
+    "installed_weights_hash": lambda pair, kind: ColourEncoder(kind).weights_hash,
 }
 
 
 @pytest.fixture(scope="module")
 def colour_teachers():
     """Puts them in the place of the tiny pair."""
-    names = ("teachers.pairs", "preprocessing.extraction", "demo.run")
+    names = ("teachers.pairs", "preprocessing.extraction", "distill.datamanager", "demo.run")
     modules = [importlib.import_module(f"samnerf.{name}") for name in names]
     with pytest.MonkeyPatch.context() as patch:
         for module in modules:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import random
 from types import SimpleNamespace
 
 import numpy as np
@@ -83,11 +84,14 @@ def config_for(capture, method=samnerf_tiny):
     config.pipeline.datamanager.data = capture
     config.pipeline.datamanager.train_num_rays_per_batch = 512
     config.pipeline.model.implementation = "torch"
+    for group in config.optimizers.values():
+        group["scheduler"].max_steps = STEPS  # rates fall as in a whole training
     config.pipeline.model.proposal_weights_anneal_max_num_iters = STEPS // 2  # a loaded model no longer anneals
     return config
 
 
 def train(config, steps, trainer=None):
+    random.seed(0)  # which images are loaded
     torch.manual_seed(0)
     pipeline = config.pipeline.setup(device="cpu", test_mode="val")
     optimizers = Optimizers(config.optimizers, pipeline.get_param_groups())
@@ -100,6 +104,7 @@ def train(config, steps, trainer=None):
         _, loss_dict, _ = pipeline.get_train_loss_dict(step)
         sum(loss_dict.values()).backward()
         optimizers.optimizer_step_all()
+        optimizers.scheduler_step_all(step)
         losses.append({name: float(loss.detach()) for name, loss in loss_dict.items()})
     return pipeline, losses
 
