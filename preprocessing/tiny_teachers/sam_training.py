@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from samnerf.errors import SamNerfError
 from samnerf.preprocessing.synthetic.training_images import TrainingImages
 from samnerf.preprocessing.tiny_teachers.matrix_optimiser import MatrixOptimiser
 from samnerf.preprocessing.tiny_teachers.sam_augmentation import Batch, drawn_batch
@@ -83,6 +84,11 @@ class SamTraining:
     """Of what views of a scene disagree in, in stage 3."""
     save_every: int = 50
     validate_every: int = 500
+
+    def __post_init__(self) -> None:
+        first = self.contrast_steps + self.decoder_steps
+        if self.steps <= first:
+            raise SamNerfError(f"the tiny SAM is to be trained for {self.steps} steps but needs more than {first}")
 
     def stage(self, step: int) -> Literal[1, 2, 3]:
         """Of a step counted from 0."""

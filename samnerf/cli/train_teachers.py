@@ -20,9 +20,9 @@ class TrainTeachers:
     """Training steps of the SAM; the default is that of the bundled weights."""
     clipseg_steps: int | None = None
     """Training steps of the CLIPSeg; the default is that of the bundled weights."""
-    images: int = 4000
+    scenes: int = 4000
     """Procedural scenes to train on, two images of each."""
-    validation_images: int = 40
+    validation_scenes: int = 40
     """Scenes of another seed to measure on, one image of each."""
     seed: int = 1
     """Of the images and of the training."""
@@ -39,7 +39,7 @@ class TrainTeachers:
         Raises:
             SamNerfError: if a number makes no sense, the device is not there, or the folder holds another run.
         """
-        for option in ("sam_steps", "clipseg_steps", "images", "validation_images", "workers", "threads"):
+        for option in ("sam_steps", "clipseg_steps", "scenes", "validation_scenes", "workers", "threads"):
             value = getattr(self, option)
             if value is not None and value < 1:
                 raise SamNerfError(f"--{option.replace('_', '-')} is {value} but must be at least 1")
@@ -56,9 +56,9 @@ class TrainTeachers:
             raise SamNerfError(f"--device {self.device} cannot be used; cpu always can") from error
         if self.threads:
             torch.set_num_threads(self.threads)
-        pool = TrainingImages(self.output / "images", self.seed, self.images, workers=self.workers)
+        pool = TrainingImages(self.output / "images", self.seed, self.scenes, workers=self.workers)
         validation = TrainingImages(
-            self.output / "images", self.seed + 1000, self.validation_images, workers=self.workers
+            self.output / "images", self.seed + 1000, self.validation_scenes, workers=self.workers
         )
         for images, views in ((pool, VIEWS), (validation, VIEWS[:1])):
             print(f"{images.count} scenes of seed {images.seed} in {images.folder}", flush=True)

@@ -139,6 +139,11 @@ def test_rates_warm_up_with_each_optimiser_and_end_at_zero():
     assert settings.strictness(299) == 0 and settings.strictness(999) == 1
 
 
+def test_a_training_too_short_for_its_stages_is_refused():
+    with pytest.raises(SamNerfError, match="for 2000 steps but needs more than 2000"):
+        SamTraining(steps=2000)
+
+
 def test_a_window_is_a_part_of_the_image_and_its_prompts_move_with_it():
     random = np.random.default_rng(0)
     for _ in range(8):
