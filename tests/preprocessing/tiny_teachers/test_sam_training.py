@@ -41,6 +41,14 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> TrainingImages:
     return TrainingImages(tmp_path_factory.mktemp("pool"), seed=3, count=2)
 
 
+@pytest.fixture(scope="module")
+def newborn(pool: TrainingImages) -> SamInTraining:
+    torch.manual_seed(0)
+    network = SamInTraining()
+    give_birth_to_decoder(network, pool, seed=0)
+    return network
+
+
 def two_squares() -> np.ndarray:
     ids = np.zeros((256, 256), dtype=np.int64)
     ids[20:80, 30:90], ids[120:200, 100:220] = 1, 2
@@ -158,18 +166,15 @@ def test_a_window_is_a_part_of_the_image_and_its_prompts_move_with_it():
 
 
 @torch.no_grad()
-def test_a_newborn_decoder_reads_the_image_where_the_click_is(pool):
-    torch.manual_seed(0)
-    network = SamInTraining()
-    give_birth_to_decoder(network, pool, seed=0)
+def test_a_newborn_decoder_reads_the_image_where_the_click_is(pool, newborn):
     random = np.random.default_rng(0)
     batch = drawn_batch(pool, 1, random)
     prompts = drawn_prompts(drawn_masks(batch.ids[0], 8, random), "click", random)
-    reading = network.mask_decoder.transformer.layers[0].cross_attn_token_to_image
+    reading = newborn.mask_decoder.transformer.layers[0].cross_attn_token_to_image
     seen = []
     reading.q_proj.register_forward_hook(lambda _, __, output: seen.append(output))
     reading.k_proj.register_forward_hook(lambda _, __, output: seen.append(output))
-    decoded(network, encoded(network, batch), Window(0, 0, 32, 32), prompts, None)
+    decoded(newborn, encoded(newborn, batch), Window(0, 0, 32, 32), prompts, None)
     queries, keys = (part.float().unflatten(2, (reading.num_heads, -1)) for part in seen)
     scores = torch.einsum("othc,onhc->otn", queries, keys)
     found = scores[:, 1:5].mean(dim=1).argmax(dim=1)  # of the mask tokens
@@ -179,11 +184,8 @@ def test_a_newborn_decoder_reads_the_image_where_the_click_is(pool):
 
 
 @torch.no_grad()
-def test_birth_standardises_the_maps(pool):
-    torch.manual_seed(0)
-    network = SamInTraining()
-    give_birth_to_decoder(network, pool, seed=0)
-    maps = encoded(network, drawn_batch(pool, 64, np.random.default_rng((0, 0))))
+def test_birth_standardises_the_maps(pool, newborn):
+    maps = encoded(newborn, drawn_batch(pool, 64, np.random.default_rng((0, 0))))
     assert maps.mean(dim=(0, 2, 3)).abs().max() < 0.05
     assert maps.square().mean().sqrt().item() == pytest.approx(1, abs=0.05)
 
@@ -197,14 +199,11 @@ def test_the_log_keeps_a_steps_last_word(tmp_path: Path):
     assert (tmp_path / "log.png").stat().st_size > 1000
 
 
-def test_worn_maps_differ_in_every_cell_but_not_beyond_recognition(pool):
-    torch.manual_seed(0)
-    network = SamInTraining()
-    give_birth_to_decoder(network, pool, seed=0)
+def test_worn_maps_differ_in_every_cell_but_not_beyond_recognition(pool, newborn):
     random = np.random.default_rng(0)
     batch = drawn_batch(pool, 2, random)
     with torch.no_grad():
-        maps = encoded(network, batch)
+        maps = encoded(newborn, batch)
     for image in (0, 1):
         read = worn(maps, batch, image, random)
         assert read.shape == (1, 128, 32, 32)
