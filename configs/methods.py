@@ -9,7 +9,6 @@ from typing import Any
 
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
 from nerfstudio.configs.base_config import LoggingConfig, MachineConfig, ViewerConfig
-from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManagerConfig
 from nerfstudio.engine.optimizers import AdamOptimizerConfig
 from nerfstudio.engine.schedulers import ExponentialDecaySchedulerConfig
 from nerfstudio.engine.trainer import TrainerConfig
@@ -19,6 +18,7 @@ from samnerf.distill.colour_model import ColourModelConfig
 from samnerf.distill.datamanager import SamNerfDataManagerConfig
 from samnerf.distill.model import SamNerfModelConfig
 from samnerf.distill.pipeline import SamNerfPipelineConfig
+from samnerf.distill.pixel_datamanager import PixelDataManagerConfig
 from samnerf.preprocessing.dataparser import CaptureDataParserConfig
 
 TINY_STEPS = 3600
@@ -72,7 +72,7 @@ samnerf_no_distill = MethodSpecification(
     _gpu_trainer(
         "samnerf-no-distill",
         SamNerfPipelineConfig(
-            datamanager=VanillaDataManagerConfig(
+            datamanager=PixelDataManagerConfig(
                 dataparser=CaptureDataParserConfig(), train_num_rays_per_batch=4096, eval_num_rays_per_batch=4096
             ),
             model=ColourModelConfig(

@@ -99,7 +99,7 @@ def extract_store(
 def image_records(capture: Capture) -> tuple[ImageRecord, ...]:
     """What a manifest says of the images of a capture, in the order of its frames."""
     with ThreadPoolExecutor() as threads:
-        hashes = threads.map(_sha256, [frame.image for frame in capture.frames])
+        hashes = threads.map(file_hash, [frame.image for frame in capture.frames])
         return tuple(
             ImageRecord(frame.name, frame.size, sha256) for frame, sha256 in zip(capture.frames, hashes, strict=True)
         )
@@ -196,7 +196,12 @@ def _read_frame(frame: Frame) -> np.ndarray:
     return image
 
 
-def _sha256(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hex.
+
+    Raises:
+        SamNerfError: if it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

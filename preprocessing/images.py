@@ -24,10 +24,11 @@ _UNREADABLE = (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.D
 
 @dataclass(frozen=True)
 class Header:
-    """(H, W) in pixels as stored, and whether EXIF asks for the image to be turned."""
+    """(H, W) in pixels as stored, whether EXIF asks for the image to be turned, and whether it has transparency."""
 
     size: tuple[int, int]
     turned: bool
+    transparency: bool
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
@@ -91,7 +92,7 @@ def rgb_pixels(pixels: Shaped[np.ndarray, "..."]) -> UInt8[np.ndarray, "height w
 
 
 def read_header(path: Path, decode: bool) -> Header:
-    """Size and orientation; with `decode` the pixels are read too, so that a truncated file is found.
+    """Size, orientation, transparency; with `decode` the pixels are read too, so that a truncated file is found.
 
     Raises:
         SamNerfError: as `read_image`.
@@ -99,7 +100,7 @@ def read_header(path: Path, decode: bool) -> Header:
     try:
         with Image.open(path) as image:
             _check_mode(path, image)
-            size = (image.height, image.width)
+            size, transparency = (image.height, image.width), image.mode == "RGBA"
             if decode:
                 # Draft mode decodes a JPEG at an eighth of its size, yet reads the file to its end.
                 image.draft("RGB", (image.width // 8, image.height // 8))
@@ -108,7 +109,7 @@ def read_header(path: Path, decode: bool) -> Header:
             turned = Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1) not in (0, 1)
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
-    return Header(size, turned)
+    return Header(size, turned, transparency)
 
 
 def find_pictures(paths: Sequence[Path]) -> list[Path]:

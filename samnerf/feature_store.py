@@ -25,6 +25,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from samnerf.array_files import map_array, reserve_array, write_entries
 from samnerf.atomic_files import unwritable
 from samnerf.errors import SamNerfError
 from samnerf.feature_manifest import FILE, ImageRecord, Manifest, cure
@@ -51,7 +52,10 @@ class FeatureStore:
         self.folder = Path(folder)
         self.manifest = manifest
         self._indices = {image.name: index for index, image in enumerate(manifest.images)}
-        self._arrays = {name: _map_array(self.folder / name, *kind) for name, kind in _array_kinds(manifest).items()}
+        self._arrays = {
+            name: map_array(self.folder / name, *kind, cure(self.folder))
+            for name, kind in _array_kinds(manifest).items()
+        }
         self._cells = self._arrays[_VALUES].reshape(-1, manifest.channels)
         if self._arrays[_DONE].max() > 1:
             raise SamNerfError(f"{self.folder / _DONE} holds numbers other than 0 and 1; {cure(self.folder)}")
@@ -93,7 +97,7 @@ class FeatureStore:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, (dtype, shape) in kinds.items():
-                _reserve_array(folder / name, dtype, shape)
+                reserve_array(folder / name, dtype, shape)
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise unwritable(folder, error) from error
@@ -243,30 +247,19 @@ class FeatureStore:
             raise ValueError(f"the map of {name!r} and the store disagree on whether there is a summary")
 
     def _write(self, name: str, index: int, content: np.ndarray) -> None:
-        # Written through the file, not through the map: a full disk is then an error and not a bus fault.
-        path = self.folder / name
-        array = self._arrays[name]
-        data = memoryview(content.tobytes())
-        offset = array.offset + index * (array.nbytes // len(array))
-        try:
-            descriptor = os.open(path, os.O_WRONLY)
-            try:
-                while data:
-                    written = os.pwrite(descriptor, data, offset)
-                    data, offset = data[written:], offset + written
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise unwritable(path, error) from error
+        write_entries(self.folder / name, self._arrays[name], index, content)
 
 
 @contextlib.contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
-    """Keep other processes from making or filling the store in `folder`; ends with the process at the latest.
+def sole_writer(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Keep other processes from making or filling what is in `folder`; ends with the process at the latest.
+
+    Args:
+        folder: of a store, or of anything else that one process makes and others use.
+        wait: until no other process holds it.
 
     Raises:
-        SamNerfError: if another process holds it, or the folder cannot be written.
+        SamNerfError: if another process holds it and one is not to wait, or the folder cannot be written.
     """
     path = Path(folder) / ".lock"
     try:
@@ -276,7 +269,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
         raise unwritable(path, error) from error
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise SamNerfError(f"another process is extracting into {folder}; wait for it or stop it") from error
         yield
@@ -294,33 +287,3 @@ def _array_kinds(manifest: Manifest) -> dict[str, tuple[np.dtype, tuple[int, ...
     if manifest.summaries:
         kinds[_SUMMARIES] = (np.dtype(np.float32), (count, manifest.channels))
     return kinds
-
-
-def _reserve_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-        )
-        file.flush()
-        # Zeros, and blocks that are ours: a disk too small is found out now and not after hours.
-        start, size = file.tell(), dtype.itemsize * int(np.prod(shape))
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), start, size)
-        else:  # macOS
-            file.truncate(start + size)
-        os.fsync(file.fileno())
-
-
-def _map_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
-    try:
-        array = np.load(path, mmap_mode="r")
-    except FileNotFoundError as error:
-        raise SamNerfError(f"{path} is missing; {cure(path.parent)}") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise SamNerfError(f"{path} is truncated or not an array of numbers ({error}); {cure(path.parent)}") from error
-    if not isinstance(array, np.memmap) or array.dtype != dtype or array.shape != shape:
-        raise SamNerfError(
-            f"{path} holds {getattr(array, 'dtype', type(array).__name__)} {list(getattr(array, 'shape', ()))} but its "
-            f"manifest promises {dtype} {list(shape)}; {cure(path.parent)}"
-        )
-    return array

@@ -39,6 +39,7 @@ FLOORS = {
     "samnerf.feature_store": 1,
     "samnerf.errors": 0,
     "samnerf.atomic_files": 0,
+    "samnerf.array_files": 0,
     "samnerf.camera": 0,
     "samnerf.feature_map": 0,
     "samnerf.mask_cleaning": 0,

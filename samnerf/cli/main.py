@@ -29,6 +29,7 @@ COMMANDS = {
     "extract": Command("samnerf.cli.extract", "Extract", "run the teachers on every image of a capture"),
     "segment": Command("samnerf.cli.segment", "Segment", "segment views of a trained scene by a prompt file"),
     "image": Command("samnerf.cli.image", "Image", "segment pictures by clicks, boxes, words, or by nothing"),
+    "image-app": Command("samnerf.cli.image_app", "ImageApp", "the same in the browser"),
     "demo": Command("samnerf.cli.demo", "Demo", "scene, features, training, masks and scores in one go"),
     "download": Command("samnerf.cli.download", "Download", "fetch and check weights of the released teachers"),
     "train-teachers": Command("samnerf.cli.train_teachers", "TrainTeachers", "train the tiny SAM and the tiny CLIPSeg"),

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from nerfstudio.cameras.rays import RayBundle
-from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from samnerf.distill.model import CELL_RAY
+from samnerf.distill.pixel_datamanager import PixelDataManager, PixelDataManagerConfig
 from samnerf.distill.pixel_sampler import CellPixelSampler
 from samnerf.distill.targets import FeatureTargets
 from samnerf.errors import SamNerfError
@@ -20,7 +20,7 @@ from samnerf.teachers.pairs import FeatureSpec, Kind, installed_weights_hash
 
 
 @dataclass
-class SamNerfDataManagerConfig(VanillaDataManagerConfig):
+class SamNerfDataManagerConfig(PixelDataManagerConfig):
     """Datamanager that serves teacher features."""
 
     _target: type = field(default_factory=lambda: SamNerfDataManager)
@@ -36,8 +36,8 @@ class SamNerfDataManagerConfig(VanillaDataManagerConfig):
     teaches everything."""
 
 
-class SamNerfDataManager(VanillaDataManager):
-    """A `VanillaDataManager` whose training batches have `features`, once `open_features` was called.
+class SamNerfDataManager(PixelDataManager):
+    """A `PixelDataManager` whose training batches have `features`, once `open_features` was called.
 
     Attributes:
         stores, targets: teacher features of the training images, by kind; empty until then. Not part of any state.
@@ -51,6 +51,13 @@ class SamNerfDataManager(VanillaDataManager):
         self._samplers: list[CellPixelSampler] = []
         self._colour_steps = 0
         super().__init__(*args, **kwargs)
+
+    @property
+    def pixel_folder(self) -> Path:
+        """Beside the feature stores, wherever these are."""
+        if self.config.pixels is None and self.config.features is not None:
+            return self.config.features / "pixels"
+        return super().pixel_folder
 
     def open_features(
         self,

@@ -54,7 +54,10 @@ class CellPixelSampler:
             SamNerfError: if masks leave no pixel or no cell.
         """
         images, masks = image_batch["image"], image_batch.get("mask")
-        sizes = torch.tensor([image.shape[:2] for image in images])
+        if isinstance(images, Tensor):
+            sizes = torch.tensor(images.shape[1:3]).expand(len(images), 2)
+        else:
+            sizes = torch.tensor([image.shape[:2] for image in images])
         picked, centres, patches = self._draw(self._cells, masks, sizes, self.blocks)
         loose = self.num_rays_per_batch - len(patches.flatten(0, 1))
         _, _, pixels = self._draw(self._pixels, masks, sizes, loose)
@@ -78,20 +81,28 @@ class CellPixelSampler:
 
     def _cells(self, image: Int[Tensor, " n"], sizes: Int[Tensor, "images 2"]) -> tuple[Tensor, Tensor]:
         """Random blocks of images: centres of cells [n, cells, 2] (x, y), and pixels [n, cells * side * side, 3]."""
-        extents = [covered_cells((int(h), int(w)), self.grid_side, self.layout) for h, w in sizes]
-        counts = torch.tensor([[int(c.any(dim=1).sum()), int(c.any(dim=0).sum())] for c in extents])[image]
-        scales = torch.tensor([cells_per_pixel((int(h), int(w)), self.grid_side, self.layout) for h, w in sizes])
+        distinct, alike = sizes.unique(dim=0, return_inverse=True)
+        grids = [self._grid(height, width) for height, width in distinct.tolist()]
+        counts = torch.tensor([rows_columns for rows_columns, _ in grids])[alike][image]
+        scales = torch.tensor([scale for _, scale in grids])[alike][image]
         beyond = self.block_side - 1
         # Blocks may begin outside and are then moved in, or else cells at the edge would hardly ever be drawn.
         first = (torch.rand(len(image), 2) * (counts + beyond)).long() - beyond
         first = torch.minimum(first, counts - self.block_side).clamp_min(0)  # (row, column)
         cell = torch.minimum(first[:, None] + _square(self.block_side), counts[:, None] - 1)
-        per_cell = (1 / scales[image].flip(-1))[:, None]  # pixels per cell along (row, column)
+        per_cell = (1 / scales.flip(-1))[:, None]  # pixels per cell along (row, column)
         centres = ((cell + 0.5) * per_cell).flip(-1)
         side = self.rays_per_side
         inside = (_square(side) + torch.rand(*cell.shape[:2], side * side, 2)) / side
         pixels = ((cell[:, :, None] + inside) * per_cell[:, None]).long().flatten(1, 2)
         return centres, _with_image(image, torch.minimum(pixels, sizes[image][:, None] - 1))
+
+    def _grid(self, height: int, width: int) -> tuple[tuple[int, int], tuple[float, float]]:
+        """Rows and columns of cells that images of a size cover, and `cells_per_pixel`."""
+        size = height, width
+        covered = covered_cells(size, self.grid_side, self.layout)
+        rows, columns = int(covered.any(dim=1).sum()), int(covered.any(dim=0).sum())
+        return (rows, columns), cells_per_pixel(size, self.grid_side, self.layout)
 
     def _pixels(self, image: Int[Tensor, " n"], sizes: Int[Tensor, "images 2"]) -> tuple[Tensor, Tensor]:
         pixels = (torch.rand(len(image), 1, 2) * sizes[image][:, None]).long()

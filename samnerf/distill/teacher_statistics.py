@@ -6,11 +6,12 @@ zeros: they are filled with the mean of what the teacher had there. The same hol
 kilobytes of buffers in the checkpoint, so that rendering needs no feature store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from samnerf.feature_map import FeatureMap, Layout, covered_cells
@@ -64,28 +65,43 @@ class TeacherStatistics(nn.Module):
         return bytes(self.weights.tolist()).hex() if self.weights.any() else None
 
     def learn(self, store: TeacherMaps, names: Sequence[str], weights_hash: str) -> None:
-        """Look at the teacher's maps of the training images, made by weights of this SHA-256."""
+        """Look at the teacher's maps of the training images, one after another; made by weights of this SHA-256."""
         self.weights.copy_(torch.tensor(list(bytes.fromhex(weights_hash)), dtype=torch.uint8))
         count = min(MAPS, len(names))
-        maps = [store.map(names[i * len(names) // count]) for i in range(count)]
-        cells = torch.cat([self._content(m).flatten(1).T for m in maps]).double()
-        device = self.mean.device
-        self.mean.copy_(cells.mean(dim=0))
-        spread = cells.std(dim=0, correction=0)
-        self.deviation.copy_(spread.clamp_min(1e-3 * spread.max().clamp_min(1e-6)))
-        standard = ((cells - self.mean.to("cpu")) / self.deviation.to("cpu")).double()
-        values, directions = torch.linalg.eigh(standard.T @ standard / len(standard))
-        # Two standard deviations either side of the mean fill the range of a colour.
-        self.colours.copy_(directions[:, -3:].flip(1) / (4 * values[-3:].flip(0).clamp_min(1e-9).sqrt()))
+        chosen = [names[i * len(names) // count] for i in range(count)]
+        features, summaries = _Mean(), _Mean()
+        padding = [[_Mean() for _ in range(self.side)] for _ in range(2)]
+        for seen in map(store.map, chosen):
+            cells = _content(seen)
+            features.add(cells.sum(dim=0), len(cells))
+            if seen.summary is not None:
+                summaries.add(seen.summary)
+            for axis in range(2):
+                for mean, padded in zip(padding[axis], _padding(seen, axis).T, strict=False):
+                    mean.add(padded)
+        self.mean.copy_(features.value)
+        self._learn_spread(map(store.map, chosen))
         for axis in range(2):
-            rows = self._padding_profile(maps, axis)
+            rows = [mean.value for mean in padding[axis] if mean.count]
             self.padding_seen[axis] = len(rows)
             if rows:
-                self.padding[axis, : len(rows)] = torch.stack(rows).to(device)
-        summaries = [m.summary for m in maps if m.summary is not None]
-        self.has_summary.fill_(bool(summaries))
-        if summaries:
-            self.summary.copy_(torch.stack(summaries).mean(dim=0))
+                self.padding[axis, : len(rows)] = torch.stack(rows).to(self.padding)
+        self.has_summary.fill_(bool(summaries.count))
+        if summaries.count:
+            self.summary.copy_(summaries.value)
+
+    def _learn_spread(self, maps: Iterable[FeatureMap]) -> None:
+        """Deviations of the channels, and the directions in which standardised features differ most."""
+        mean, covariance = self.mean.to("cpu", torch.float64), _Mean()
+        for seen in maps:
+            cells = _content(seen) - mean
+            covariance.add(cells.T @ cells, len(cells))
+        spread = covariance.value.diagonal().sqrt()
+        self.deviation.copy_(spread.clamp_min(1e-3 * spread.max().clamp_min(1e-6)))
+        deviation = self.deviation.to("cpu", torch.float64)
+        values, directions = torch.linalg.eigh(covariance.value / deviation[:, None] / deviation)
+        # Two standard deviations either side of the mean fill the range of a colour.
+        self.colours.copy_(directions[:, -3:].flip(1) / (4 * values[-3:].flip(0).clamp_min(1e-9).sqrt()))
 
     def standardise(self, features: Float[Tensor, "cells channels"]) -> Float[Tensor, "cells channels"]:
         """Features with mean 0 and deviation 1."""
@@ -114,18 +130,37 @@ class TeacherStatistics(nn.Module):
                 else:
                     lines[:, :, edge + distance] = lines[:, :, edge - 1]
 
-    def _padding_profile(self, maps: Sequence[FeatureMap], axis: int) -> list[Float[Tensor, " channels"]]:
-        """Mean feature 0, 1, ... cells beyond the image's right (axis 0) or lower (axis 1) edge, as far as seen."""
-        beyond: list[list[Tensor]] = [[] for _ in range(self.side)]
-        for m in maps:
-            rows, columns = int(m.covered.any(dim=1).sum()), int(m.covered.any(dim=0).sum())
-            edge = columns if axis == 0 else rows
-            padded = m.values[:, :, edge:].mean(dim=1) if axis == 0 else m.values[:, edge:].mean(dim=2)
-            for distance in range(self.side - edge):
-                beyond[distance].append(padded[:, distance])
-        return [torch.stack(features).mean(dim=0) for features in beyond if features]
 
-    def _content(self, feature_map: FeatureMap) -> Float[Tensor, "channels rows columns"]:
-        rows = int(feature_map.covered.any(dim=1).sum())
-        columns = int(feature_map.covered.any(dim=0).sum())
-        return feature_map.values[:, :rows, :columns]
+@dataclass
+class _Mean:
+    """Of what comes one after another, in float64."""
+
+    total: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
+    count: int = 0
+
+    def add(self, total: Tensor, count: int = 1) -> None:
+        self.total = self.total + total.double()
+        self.count += count
+
+    @property
+    def value(self) -> Tensor:
+        return self.total / self.count
+
+
+def _content(feature_map: FeatureMap) -> Float64[Tensor, "cells channels"]:
+    """Features of the covered cells."""
+    rows, columns = _extent(feature_map)
+    return feature_map.values[:, :rows, :columns].flatten(1).T.double()
+
+
+def _padding(feature_map: FeatureMap, axis: int) -> Float[Tensor, "channels distances"]:
+    """Mean features 0, 1, ... cells beyond the image's right (axis 0) or lower (axis 1) edge."""
+    rows, columns = _extent(feature_map)
+    beyond = feature_map.values[:, :, columns:] if axis == 0 else feature_map.values[:, rows:]
+    return beyond.mean(dim=1 + axis)
+
+
+def _extent(feature_map: FeatureMap) -> tuple[int, int]:
+    """Rows and columns of covered cells."""
+    covered = feature_map.covered
+    return int(covered.any(dim=1).sum()), int(covered.any(dim=0).sum())

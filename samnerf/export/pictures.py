@@ -87,23 +87,52 @@ def draw_prompts(
     rgb: UInt8[np.ndarray, "height width 3"], prompt_sets: Sequence[tuple[PromptSet, Colour]]
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Clicks, boxes and scribbles on the view they belong to; a plus adds, a minus takes away."""
-    height, width = rgb.shape[:2]
+    unit = max(1.0, min(rgb.shape[:2]) / 256)
+    region = _marked_region(rgb.shape[:2], prompt_sets, margin=round(8 * unit))
+    if region is None:
+        return rgb
+    left, top, right, bottom = region
     scale = SMOOTHING
-    canvas = Image.fromarray(rgb).resize((width * scale, height * scale), Image.Resampling.BICUBIC)
+    size = ((right - left) * scale, (bottom - top) * scale)
+    part = Image.fromarray(rgb[top:bottom, left:right])
+    canvas = part.resize(size, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(canvas)
-    unit = scale * max(1.0, min(height, width) / 256)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return (x - left) * scale, (y - top) * scale
+
     for prompts, colour in prompt_sets:
         for box in prompts.boxes:
-            corners = [box.x1 * scale, box.y1 * scale, box.x2 * scale, box.y2 * scale]
-            draw.rectangle(corners, outline=(255, 255, 255), width=round(3.2 * unit))
-            draw.rectangle(corners, outline=colour, width=round(1.6 * unit))
+            corners = [*at(box.x1, box.y1), *at(box.x2, box.y2)]
+            draw.rectangle(corners, outline=(255, 255, 255), width=round(3.2 * unit * scale))
+            draw.rectangle(corners, outline=colour, width=round(1.6 * unit * scale))
         for scribble in prompts.scribbles:
-            path = [(x * scale, y * scale) for x, y in scribble.path]
-            draw.line(path, (255, 255, 255), round(4.5 * unit), joint="curve")
-            draw.line(path, colour if scribble.label else NEGATIVE, round(2.5 * unit), joint="curve")
+            path = [at(x, y) for x, y in scribble.path]
+            draw.line(path, (255, 255, 255), round(4.5 * unit * scale), joint="curve")
+            draw.line(path, colour if scribble.label else NEGATIVE, round(2.5 * unit * scale), joint="curve")
         for point in prompts.points:
-            _marker(draw, point.x * scale, point.y * scale, unit, colour if point.label else NEGATIVE, point.label)
-    return np.asarray(canvas.resize((width, height), Image.Resampling.LANCZOS))
+            _marker(draw, *at(point.x, point.y), unit * scale, colour if point.label else NEGATIVE, point.label)
+    picture = rgb.copy()
+    picture[top:bottom, left:right] = np.asarray(canvas.resize(part.size, Image.Resampling.LANCZOS))
+    return picture
+
+
+def _marked_region(
+    image_size: tuple[int, int], prompt_sets: Sequence[tuple[PromptSet, Colour]], margin: int
+) -> tuple[int, int, int, int] | None:
+    """(left, top, right, bottom) of what prompts can touch, pixels; None where there are none inside the picture."""
+    places: list[tuple[float, float]] = []
+    for prompts, _ in prompt_sets:
+        places += [(point.x, point.y) for point in prompts.points]
+        places += [corner for box in prompts.boxes for corner in ((box.x1, box.y1), (box.x2, box.y2))]
+        places += [place for scribble in prompts.scribbles for place in scribble.path]
+    if not places:
+        return None
+    x, y = np.array(places).T
+    height, width = image_size
+    left, top = max(0, int(x.min()) - margin), max(0, int(y.min()) - margin)
+    right, bottom = min(width, int(x.max()) + margin + 1), min(height, int(y.max()) + margin + 1)
+    return (left, top, right, bottom) if left < right and top < bottom else None
 
 
 def _marker(draw: ImageDraw.ImageDraw, x: float, y: float, unit: float, colour: Colour, label: int) -> None:

@@ -1,5 +1,7 @@
 """Padding, class tokens and scale of rendered maps are the teacher's."""
 
+import weakref
+
 import pytest
 import torch
 
@@ -103,3 +105,19 @@ def test_whose_weights_made_the_maps_is_kept_with_them():
     assert fresh.weights_hash is None
     fresh.load_state_dict(statistics.state_dict())
     assert fresh.weights_hash == "ab" * 32
+
+
+def test_maps_are_looked_at_one_after_another():
+    alive, most = set(), []
+
+    class Watched(Maps):
+        def map(self, name):
+            made = self.make(SQUARE, "letterbox", False, int(name))
+            alive.add(id(made))
+            weakref.finalize(made, alive.discard, id(made))
+            most.append(len(alive))
+            return made
+
+    names = [str(i) for i in range(12)]
+    TeacherStatistics(CHANNELS, SIDE, "letterbox", "t").learn(Watched([]), names, "ab" * 32)
+    assert max(most) <= 3

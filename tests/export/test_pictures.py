@@ -56,6 +56,15 @@ def test_a_click_is_drawn_where_it_is():
     assert max(np.ptp(rows), np.ptp(columns)) < 18
 
 
+def test_a_picture_keeps_its_pixels_away_from_what_is_drawn():
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    drawn = draw_prompts(noise, [(PromptSet(points=(Point(0.5, 59.5),)), (0, 0, 255))])
+    assert (drawn[-6:, :6] != noise[-6:, :6]).any()
+    assert np.array_equal(drawn[:45], noise[:45])
+    assert np.array_equal(drawn[:, 20:], noise[:, 20:])
+    assert np.array_equal(draw_prompts(noise, [(PromptSet(), (0, 0, 255))]), noise)
+
+
 def test_boxes_and_scribbles_are_drawn():
     prompts = PromptSet(boxes=(Box(10.0, 10.0, 30.0, 30.0),), scribbles=(Scribble(((50.0, 10.0), (70.0, 50.0))),))
     drawn = np.abs(draw_prompts(GREY, [(prompts, (255, 0, 0))]).astype(int) - 128).sum(-1) > 30
