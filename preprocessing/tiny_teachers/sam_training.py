@@ -61,7 +61,7 @@ CORRECTED_SHARE = 0.6
 class SamTraining:
     """How the tiny SAM is trained; equal settings give equal weights on one machine."""
 
-    steps: int = 8000
+    steps: int = 7500
     contrast_steps: int = 1500
     decoder_steps: int = 500
     seed: int = 0
@@ -77,7 +77,9 @@ class SamTraining:
     worn_share: float = 0.5
     """Of the images whose maps reach the decoder as if a field had rendered them."""
     whole_share: float = 0.15
-    """Of the images whose prompts see the whole map."""
+    """Of the images whose prompts see the whole map, before the last fifth of the steps."""
+    late_whole_share: float = 0.6
+    """The same in the last fifth: only there are boxes of large objects seen whole."""
     contrast_weight: float = 2.0
     """Of the contrastive loss in stage 3."""
     drift_weight: float = 2.0
@@ -105,6 +107,10 @@ class SamTraining:
         """0 in stage 2, rising to 1 in the first half of stage 3."""
         begin = self.contrast_steps + self.decoder_steps
         return min(1.0, max(0.0, 2 * (step - begin) / max(1, self.steps - begin)))
+
+    def seen_whole(self, step: int) -> float:
+        """Share of the images whose prompts see the whole map."""
+        return self.whole_share if step < 0.8 * self.steps else self.late_whole_share
 
 
 class SamInTraining(TinySam):
@@ -205,12 +211,11 @@ def step_loss(
         maps = encoded(network, batch)
     if stage == 1:
         return instance_contrast(maps, batch, random)
-    strictness = settings.strictness(step)
     losses = []
     for i in range(settings.images):
         is_worn = random.random() < settings.worn_share
         read = worn(maps, batch, i, random) if is_worn else maps[i : i + 1]
-        losses.append(image_loss(network, read, batch.ids[i], batch.contents[i], settings, strictness, random))
+        losses.append(image_loss(network, read, batch.ids[i], batch.contents[i], settings, step, random))
     loss = torch.stack(losses).mean()
     if stage == 2:
         return loss
@@ -224,11 +229,12 @@ def image_loss(
     ids: np.ndarray,
     content: tuple[int, int],
     settings: SamTraining,
-    strictness: float,
+    step: int,
     random: np.random.Generator,
 ) -> Tensor:
     """Loss of drawn prompts on one image; some have a second round with the first answer and perhaps another click."""
-    window = drawn_window(ids, content, random.random() < settings.whole_share, random)
+    strictness = settings.strictness(step)
+    window = drawn_window(ids, content, random.random() < settings.seen_whole(step), random)
     masks = drawn_masks(window.of_pixels(ids), settings.prompts_per_image, random)
     prompts = drawn_prompts(masks, str(random.choice(KINDS, p=KIND_CHANCES)), random)
     previous, losses = None, []
