@@ -18,8 +18,8 @@ from samnerf.feature_map import FeatureMap, Layout
 from samnerf.feature_store import FeatureStore, sole_writer, store_folder
 from samnerf.preprocessing.captures import Capture, Frame, read_capture
 from samnerf.preprocessing.images import read_image
-from samnerf.teachers.contracts import Encoder
-from samnerf.teachers.pairs import KINDS, Kind, load_encoder
+from samnerf.teachers.contracts import BatchEncoder, Encoder
+from samnerf.teachers.pairs import KINDS, Kind, distillable_specs, load_encoder
 
 _IMAGES_AHEAD = 3
 
@@ -32,6 +32,7 @@ def extract_features(
     device: str = "cpu",
     features: Path | None = None,
     console: Console | None = None,
+    compiled: bool = False,
 ) -> dict[Kind, FeatureStore]:
     """Features of every image of a capture by the teachers of a pair; what is in a store already is kept.
 
@@ -43,14 +44,17 @@ def extract_features(
         device: where to run the teachers.
         features: folder for the stores; `<capture>/features` where None.
         console: where to draw progress; nowhere where None.
+        compiled: let torch compile the encoders that can be; see `BatchEncoder.compile`.
 
     Returns:
         A complete store for each kind.
 
     Raises:
-        SamNerfError: if the capture is malformed, a store was made by other weights or of other images, or the
-            disk is full. What is done by then is kept, as on KeyboardInterrupt, and the next call goes on.
+        SamNerfError: if no scene can be distilled from the pair, the capture is malformed, a store was made by other
+            weights or of other images, or the disk is full. What is done by then is kept, as on KeyboardInterrupt,
+            and the next call goes on.
     """
+    distillable_specs(pair, kinds)
     # Images are decoded below, once each; here a look at their headers is enough.
     checked = read_capture(capture, decode=False)
     console = console or Console(quiet=True)
@@ -59,6 +63,8 @@ def extract_features(
     stores = {}
     for kind in kinds:
         encoder = load_encoder(pair, kind, device)
+        if compiled and isinstance(encoder, BatchEncoder):
+            encoder.compile()
         stores[kind] = extract_store(checked, encoder, layout, features, console)
     return stores
 
@@ -114,8 +120,9 @@ def _fill(
     missing = set(store.missing) if store else {frame.name for frame in capture.frames}
     done = len(capture.frames) - len(missing)
     report(done)
-    for frame, image in _decoded([frame for frame in capture.frames if frame.name in missing]):
-        feature_map = _encode(encoder, image, layout)
+    for frame, feature_map in _encoded(encoder, [frame for frame in capture.frames if frame.name in missing], layout):
+        if feature_map.finer:
+            raise SamNerfError(f"{encoder.name} has finer feature levels, which a feature store does not keep")
         if store is None:
             # Only its first map tells whether an encoder has a class token.
             summaries = feature_map.summary is not None
@@ -128,19 +135,52 @@ def _fill(
         report(done)
 
 
+def _encoded(encoder: Encoder, frames: Sequence[Frame], layout: Layout) -> Iterator[tuple[Frame, FeatureMap]]:
+    """Frames with their features, as many encoded at once as the encoder takes best."""
+    images = _decoded(frames, _IMAGES_AHEAD + _batch_size(encoder) - 1)
+    for batch in _batches(images, lambda: _batch_size(encoder)):
+        maps = _encode(encoder, [image for _, image in batch], layout)
+        yield from zip((frame for frame, _ in batch), maps, strict=True)
+
+
+def _batch_size(encoder: Encoder) -> int:
+    return encoder.batch_size if isinstance(encoder, BatchEncoder) else 1
+
+
 @torch.no_grad()
-def _encode(encoder: Encoder, image: np.ndarray, layout: Layout) -> FeatureMap:
-    return encoder.encode(image, layout)
+def _encode(encoder: Encoder, images: list[np.ndarray], layout: Layout) -> list[FeatureMap]:
+    if isinstance(encoder, BatchEncoder):
+        return encoder.encode_batch(images, layout)
+    return [encoder.encode(image, layout) for image in images]
 
 
-def _decoded(frames: Sequence[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
-    """Frames with their pixels, decoded by a thread that stays a few images ahead of the encoder."""
+def _batches(
+    images: Iterator[tuple[Frame, np.ndarray]], size: Callable[[], int]
+) -> Iterator[list[tuple[Frame, np.ndarray]]]:
+    """Images in batches of a size that may change; those before one that cannot be decoded are not lost with it."""
+    batch = []
+    try:
+        for image in images:
+            batch.append(image)
+            if len(batch) >= size():
+                full, batch = batch, []
+                yield full
+    except SamNerfError:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def _decoded(frames: Sequence[Frame], ahead: int) -> Iterator[tuple[Frame, np.ndarray]]:
+    """Frames with their pixels, decoded by a thread that stays at most `ahead` images ahead of the encoder."""
     waiting: collections.deque[tuple[Frame, Future[np.ndarray]]] = collections.deque()
     with ThreadPoolExecutor(max_workers=1) as thread:
         try:
             for frame in frames:
                 waiting.append((frame, thread.submit(_read_frame, frame)))
-                if len(waiting) == _IMAGES_AHEAD:
+                if len(waiting) == ahead:
                     current, pixels = waiting.popleft()
                     yield current, pixels.result()
             for current, pixels in waiting:

@@ -39,6 +39,9 @@ class FeatureMap:
         teacher: name of the encoder, e.g. "tiny-sam"; decoders refuse the maps of others.
         summary: the encoder's class token at each feature level, concatenated like the channels, where it
             has one (CLIPSeg).
+        finer: further levels of the same image in the same layout, the finest first, each a square grid with
+            channels of its own, where the decoder asks for such (SAM 2). Stores do not keep them, fields do not
+            render them.
     """
 
     values: Float[Tensor, "channels rows columns"]
@@ -46,10 +49,12 @@ class FeatureMap:
     layout: Layout
     teacher: str
     summary: Float[Tensor, " channels"] | None = None
+    finer: tuple[Float[Tensor, "_ _ _"], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.values.ndim != 3 or self.values.shape[1] != self.values.shape[2]:
-            raise ValueError(f"values have shape {tuple(self.values.shape)}; expected [channels, side, side]")
+        for level in (self.values, *self.finer):
+            if level.ndim != 3 or level.shape[1] != level.shape[2]:
+                raise ValueError(f"values have shape {tuple(level.shape)}; expected [channels, side, side]")
         if self.layout not in LAYOUTS:
             raise ValueError(f"layout is {self.layout!r}; expected one of {LAYOUTS}")
 
@@ -84,7 +89,8 @@ class FeatureMap:
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "FeatureMap":
         """The same map elsewhere."""
         summary = None if self.summary is None else self.summary.to(device, dtype)
-        return replace(self, values=self.values.to(device, dtype), summary=summary)
+        finer = tuple(level.to(device, dtype) for level in self.finer)
+        return replace(self, values=self.values.to(device, dtype), summary=summary, finer=finer)
 
 
 def cells_per_pixel(image_size: tuple[int, int], side: int, layout: Layout) -> tuple[float, float]:

@@ -9,7 +9,7 @@ A store is a folder, `<capture>/features/<teacher>-<layout>/`:
     done.npy         uint8 [images]: 1 when that image's features are whole and on the disk
 
 The manifest is written last, so a folder without one is no store yet. An image counts as done only after its
-features were flushed, so a kill at any moment loses the image at work and nothing else. POSIX only.
+features were flushed, so a kill at any moment loses the images at work and nothing else. POSIX only.
 """
 
 import contextlib

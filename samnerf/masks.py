@@ -1,9 +1,11 @@
 """What a decoder answers: logits and scores first, a binary mask only at the very end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt16
 from torch import Tensor
 
 
@@ -38,3 +40,35 @@ class MaskPrediction:
     def alpha(self) -> Float[Tensor, "height width"]:
         """The best candidate's sigmoid, 0 to 1."""
         return torch.sigmoid(self.best.logits[0])
+
+
+@dataclass(frozen=True)
+class BatchPrediction:
+    """Candidate masks of many objects that know nothing of each other, on the decoder's own grid and device.
+
+    Attributes:
+        low_resolution_logits: positive inside.
+        scores: predicted IoU of each candidate.
+    """
+
+    low_resolution_logits: Float[Tensor, "objects candidates rows columns"]
+    scores: Float[Tensor, "objects candidates"]
+
+
+def paint_ids(
+    masks: Sequence[Bool[np.ndarray, "height width"]],
+    ids: Sequence[int],
+    scores: Sequence[float],
+    image_size: tuple[int, int],
+) -> UInt16[np.ndarray, "height width"]:
+    """ID of the object at each pixel, 0 for none; where masks overlap the highest score wins, then the lowest ID.
+
+    Raises:
+        ValueError: if an ID is not 1 to 65535.
+    """
+    if ids and not (min(ids) >= 1 and max(ids) <= np.iinfo(np.uint16).max):
+        raise ValueError(f"IDs run from {min(ids)} to {max(ids)} but must lie between 1 and 65535")
+    painted = np.zeros(image_size, np.uint16)
+    for i in sorted(range(len(masks)), key=lambda i: (scores[i], -ids[i])):
+        painted[masks[i]] = ids[i]
+    return painted

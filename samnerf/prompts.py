@@ -77,11 +77,15 @@ class Scribble:
 
 @dataclass(frozen=True)
 class Phrase:
-    """Words, the relevancy a cell must reach (0 to 1), and how many cells may become points."""
+    """Words, the relevancy a cell must reach (0 to 1), and how many cells may become points.
+
+    A `top_k` above 0 asks for the best cells; one below 0 for that many cells drawn at random by `seed`.
+    """
 
     text: str
     threshold: float = 0.5
     top_k: int = 1
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,8 @@ def _to_json(prompts: PromptSet) -> dict[str, Any]:
     if prompts.phrase is not None:
         phrase = prompts.phrase
         entry["phrase"] = {"text": phrase.text, "threshold": phrase.threshold, "top_k": phrase.top_k}
+        if phrase.seed != Phrase.seed:
+            entry["phrase"]["seed"] = phrase.seed
     return entry
 
 
@@ -268,6 +274,11 @@ def _phrase(entry: dict[str, Any], where: str) -> Phrase | None:
     top_k = value.get("top_k", Phrase.top_k)
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
         raise SamNerfError(f"{where}: the phrase's threshold is {threshold!r} but must lie between 0 and 1")
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
-        raise SamNerfError(f"{where}: the phrase's top_k is {top_k!r} but must be a whole number from 1")
-    return Phrase(value["text"].strip(), float(threshold), top_k)
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k == 0:
+        raise SamNerfError(
+            f"{where}: the phrase's top_k is {top_k!r} but must be a whole number from 1, or below 0 for random cells"
+        )
+    seed = value.get("seed", Phrase.seed)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise SamNerfError(f"{where}: the phrase's seed is {seed!r} but must be a whole number from 0")
+    return Phrase(value["text"].strip(), float(threshold), top_k, seed)

@@ -215,6 +215,7 @@ def _load_pipeline(config: Path) -> tuple[Path, Any]:
     def beside_the_config(loaded: TrainerConfig) -> TrainerConfig:
         # The saved folder is relative to where ns-train ran; the checkpoints lie beside the config wherever it is now.
         loaded.relative_model_dir = (config.parent / loaded.relative_model_dir).resolve()
+        _find_data(config, loaded)
         return loaded
 
     try:
@@ -229,6 +230,20 @@ def _load_pipeline(config: Path) -> tuple[Path, Any]:
     except (Exception, SystemExit) as error:
         raise SamNerfError(f"cannot load the scene {config}: {_reason(config, error)}") from error
     return Path(checkpoint), pipeline
+
+
+def _find_data(config: Path, loaded: Any) -> None:
+    """Make relative paths of the data absolute that lead nowhere from here, but do from where training ran."""
+    run = Path(loaded.get_base_dir()).parts
+    folder = config.resolve().parent
+    if Path(*run).is_absolute() or folder.parts[-len(run) :] != run:
+        return
+    trained_in = Path(*folder.parts[: -len(run)])
+    datamanager = loaded.pipeline.datamanager
+    for owner, name in ((datamanager, "data"), (datamanager.dataparser, "data"), (datamanager, "features")):
+        path = getattr(owner, name, None)
+        if path is not None and not Path(path).exists() and (trained_in / path).exists():
+            setattr(owner, name, trained_in / path)
 
 
 def _reason(config: Path, error: BaseException) -> str:

@@ -7,6 +7,7 @@ Things that stand apart, such as the three cubes of "cube", are decoded one by o
 same features give the same mask, always.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -49,14 +50,20 @@ class Session:
         mask_decoder: reads maps of the kind "sam".
         text_decoder: reads maps of the kind "clipseg"; without it phrases are refused.
         refinements: how often the decoder's own answer is fed back to it.
+        refine_candidates: whether that is done with three candidates, too; the best of them is fed back.
     """
 
     def __init__(
-        self, mask_decoder: MaskDecoder, text_decoder: TextDecoder | None = None, refinements: int = 1
+        self,
+        mask_decoder: MaskDecoder,
+        text_decoder: TextDecoder | None = None,
+        refinements: int = 1,
+        refine_candidates: bool = False,
     ) -> None:
         self.mask_decoder = mask_decoder
         self.text_decoder = text_decoder
         self.refinements = refinements
+        self.refine_candidates = refine_candidates
 
     def segment(self, view: View, prompts: PromptSet, candidates: bool = False) -> MaskPrediction:
         """The mask of one object; three candidates on request. See `answer`."""
@@ -83,7 +90,7 @@ class Session:
         for scribble in here.scribbles:
             points += scribble.clicks
         points += visible_points(view, here.world_points)
-        groups = _group(points, here.boxes)
+        groups = group_prompts(points, here.boxes)
         if here.phrase is not None:
             groups = self._with_phrase(view, groups, points, here.phrase)
         if not groups:
@@ -117,7 +124,7 @@ class Session:
         """Words beside clicks and boxes help them, words alone decide; a negative click strikes out what it hits."""
         feature_map = view.feature_map("clipseg")
         means = cell_means(self._relevancy(view, phrase.text), feature_map.side)
-        blobs = find_blobs(means, view.image_size, feature_map.layout, phrase.threshold, phrase.top_k)
+        blobs = find_blobs(means, view.image_size, feature_map.layout, phrase.threshold, phrase.top_k, seed=phrase.seed)
         across, down = cells_per_pixel(view.image_size, feature_map.side, feature_map.layout)
 
         def on(blob: Blob, point: Point) -> bool:
@@ -140,9 +147,10 @@ class Session:
     def _decode(self, view: View, prompts: PromptSet, candidates: bool) -> MaskPrediction:
         feature_map = view.feature_map("sam")
         prediction = self.mask_decoder.decode(feature_map, prompts, candidates)
-        if not candidates:
+        if not candidates or self.refine_candidates:
             for _ in range(self.refinements):
-                prediction = self.mask_decoder.decode(feature_map, prompts, previous=prediction.low_resolution_logits)
+                previous = prediction.best.low_resolution_logits
+                prediction = self.mask_decoder.decode(feature_map, prompts, candidates, previous)
         return prediction
 
 
@@ -181,7 +189,7 @@ def _inside(point: Point, box: Box) -> bool:
     return box.x1 <= point.x <= box.x2 and box.y1 <= point.y <= box.y2
 
 
-def _group(points: list[Point], boxes: tuple[Box, ...]) -> list[PromptSet]:
+def group_prompts(points: Sequence[Point], boxes: tuple[Box, ...]) -> list[PromptSet]:
     """Prompt sets for one decoding each; none without a positive point or a box.
 
     Points with at most one box speak of one thing. Of several boxes each is decoded for itself, with the positive
@@ -219,6 +227,8 @@ def no_answer(view: View, reason: str) -> Answer:
 
 def _why_nothing(prompts: PromptSet) -> str:
     if prompts.phrase is not None:
+        if prompts.phrase.top_k == 0:
+            return f"top_k is 0, so no place that fits {prompts.phrase.text!r} becomes a point"
         return f"nothing reaches the relevancy {prompts.phrase.threshold:g} for {prompts.phrase.text!r}"
     if prompts.world_points:
         return "none of its positive points is visible"

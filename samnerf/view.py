@@ -48,7 +48,10 @@ class View(ABC):
         name: what prompt files and result files call it.
         image_size: (H, W) in pixels.
         camera: where it was seen from; None for a picture of which that is unknown.
+        encode: runs the encoders on this picture or a part of it; None where features are rendered instead.
     """
+
+    encode: Encode | None = None
 
     def __init__(self, name: str, image_size: tuple[int, int], camera: Camera | None) -> None:
         self.name = name
@@ -118,10 +121,11 @@ class RenderedView(_FieldView):
 
     def __init__(self, name: str, camera: Camera, renderer: Renderer, encode: Encode) -> None:
         super().__init__(name, camera, renderer)
-        self._encode = encode
+        self.encode = encode
 
     def _make_feature_map(self, kind: Kind) -> FeatureMap:
-        return self._encode(kind, self.rgb)
+        assert self.encode is not None
+        return self.encode(kind, self.rgb)
 
 
 class ImageView(View):
@@ -138,7 +142,7 @@ class ImageView(View):
         super().__init__(name, (image.shape[0], image.shape[1]), camera)
         self._image = image
         self._depth = depth
-        self._encode = encode
+        self.encode = encode
 
     @property
     def rgb(self) -> UInt8[np.ndarray, "height width 3"]:
@@ -151,4 +155,5 @@ class ImageView(View):
         return self._depth
 
     def _make_feature_map(self, kind: Kind) -> FeatureMap:
-        return self._encode(kind, self._image)
+        assert self.encode is not None
+        return self.encode(kind, self._image)

@@ -1,5 +1,7 @@
 """Where the cells of a feature map look, held against SAM's own resizing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,19 @@ def test_moving_a_map_moves_its_summary_and_keeps_the_rest():
     assert moved.values.dtype == moved.summary.dtype == torch.float64
     assert (moved.image_size, moved.layout, moved.teacher) == ((480, 270), "letterbox", "fake")
     assert feature_map().to("cpu").summary is None
+
+
+def test_moving_a_map_moves_its_finer_levels():
+    levels = (torch.ones(2, 128, 128), torch.ones(3, 64, 64))
+    moved = replace(feature_map(), finer=levels).to("cpu", torch.float16)
+    assert [level.shape for level in moved.finer] == [level.shape for level in levels]
+    assert all(level.dtype == torch.float16 for level in moved.finer)
+    assert feature_map().to("cpu").finer == ()
+
+
+def test_a_finer_level_that_is_not_square_is_refused():
+    with pytest.raises(ValueError, match=r"values have shape \(2, 64, 32\)"):
+        replace(feature_map(), finer=(torch.zeros(2, 64, 32),))
 
 
 def test_a_grid_that_is_not_square_is_refused():

@@ -2,10 +2,11 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
-from samnerf.masks import MaskPrediction
+from samnerf.masks import MaskPrediction, paint_ids
 
 GENERATOR = torch.Generator().manual_seed(0)
 PREDICTION = MaskPrediction(
@@ -45,3 +46,14 @@ def test_the_mask_is_where_alpha_exceeds_a_half():
     assert torch.equal(PREDICTION.mask(), alpha > 0.5)
     assert alpha.min() >= 0
     assert alpha.max() <= 1
+
+
+def test_overlaps_go_to_the_highest_score_then_to_the_lowest_id():
+    rows = np.array([[True, True, True], [False, True, True], [False, False, True]])[:, None]
+    assert paint_ids(list(rows), [1, 2, 300], [0.5, 0.9, 0.9], (1, 3)).tolist() == [[1, 2, 2]]
+    assert paint_ids([], [], [], (1, 3)).tolist() == [[0, 0, 0]]
+
+
+def test_an_id_that_does_not_fit_is_named():
+    with pytest.raises(ValueError, match="IDs run from 1 to 65536 but must lie between 1 and 65535"):
+        paint_ids([np.ones((1, 1), bool)] * 2, [1, 65536], [0.5, 0.5], (1, 1))

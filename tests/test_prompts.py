@@ -47,6 +47,12 @@ def test_defaults_are_filled_in(tmp_path):
     assert prompts.view is None
 
 
+def test_random_cells_and_their_seed_survive_the_file(tmp_path):
+    said = PromptFile((PromptSet("fox", phrase=Phrase("red cube", 0.25, -3, 7)),))
+    said.save(tmp_path / "prompts.json")
+    assert PromptFile.load(tmp_path / "prompts.json") == said
+
+
 def test_objects_are_selected_in_the_order_asked_for():
     prompts = PromptFile((EVERYTHING, WORDS))
     assert prompts.select(["Füchslein", "fox"]).objects == (WORDS, EVERYTHING)
@@ -110,6 +116,7 @@ def test_a_malformed_document_is_named(tmp_path, document, message):
         ({"phrase": {"text": "x", "threshold": "high"}}, "threshold is 'high' but must lie"),
         ({"phrase": {"text": "x", "top_k": 0}}, "top_k is 0 but must be a whole number from 1"),
         ({"phrase": {"text": "x", "top_k": 1.5}}, "top_k is 1.5 but must be a whole number from 1"),
+        ({"phrase": {"text": "x", "seed": -1}}, "seed is -1 but must be a whole number from 0"),
         ({"points": []}, "nothing is said of it; give points, boxes, scribbles or a phrase"),
     ],
 )

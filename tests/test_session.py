@@ -105,6 +105,13 @@ def test_refinement_feeds_the_answer_back(toy):
     assert scores == pytest.approx([0.8, 0.9])
 
 
+def test_of_candidates_the_best_is_fed_back_on_request(toy):
+    prompts = PromptSet(points=(Point(64.0, 48.0),))
+    session = Session(toy.MaskDecoder(), refine_candidates=True)
+    prediction = session.segment(toy.view(), prompts, candidates=True)
+    assert prediction.scores.tolist() == pytest.approx([0.9, 0.2, 0.1])
+
+
 def test_words_alone_mask_the_thing_they_name(session, toy):
     view = toy.view()
     prediction = session.segment(view, PromptSet(phrase=Phrase("red square")))

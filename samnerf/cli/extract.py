@@ -16,8 +16,8 @@ class Extract:
 
     capture: tyro.conf.Positional[Path]
     """Folder with nerfstudio's transforms.json and images, or that JSON file."""
-    teachers: Literal["tiny", "sam-vit-b", "sam-vit-l", "sam-vit-h"] = "tiny"
-    """Pair of teachers."""
+    teachers: str = "tiny"
+    """Pair of teachers: tiny, sam-vit-b, sam-vit-l or sam-vit-h."""
     kinds: tuple[Literal["sam", "clipseg"], ...] = ("sam", "clipseg")
     """Which teachers of the pair."""
     layout: Literal["letterbox", "stretch"] | None = None
@@ -26,6 +26,8 @@ class Extract:
     """Folder for the feature stores. Default: features/ in the capture."""
     device: str = "auto"
     """Where to run the teachers, e.g. cpu or cuda; auto takes a GPU if there is one."""
+    compile: bool = False
+    """Let torch compile SAM's image encoder first; takes a minute or so, and pays on a GPU and hundreds of images."""
 
     def run(self) -> None:
         """Extract, and say what came of it."""
@@ -39,7 +41,14 @@ class Extract:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         stores = extract_features(
-            self.capture, self.teachers, self.kinds, self.layout, device, features=self.output, console=console
+            self.capture,
+            self.teachers,
+            self.kinds,
+            self.layout,
+            device,
+            features=self.output,
+            console=console,
+            compiled=self.compile,
         )
         for store in stores.values():
             made = store.manifest

@@ -25,9 +25,12 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "synthetic": Command("samnerf.cli.synthetic", "Synthetic", "write a ray-traced capture with exact ground truth"),
+    "prepare": Command("samnerf.cli.prepare", "Prepare", "make a Mip-NeRF 360 or LLFF scene a capture"),
     "extract": Command("samnerf.cli.extract", "Extract", "run the teachers on every image of a capture"),
     "segment": Command("samnerf.cli.segment", "Segment", "segment views of a trained scene by a prompt file"),
+    "image": Command("samnerf.cli.image", "Image", "segment pictures by clicks, boxes, words, or by nothing"),
     "demo": Command("samnerf.cli.demo", "Demo", "scene, features, training, masks and scores in one go"),
+    "download": Command("samnerf.cli.download", "Download", "fetch and check weights of the released teachers"),
     "train-teachers": Command("samnerf.cli.train_teachers", "TrainTeachers", "train the tiny SAM and the tiny CLIPSeg"),
 }
 """Name on the command line -> the command."""

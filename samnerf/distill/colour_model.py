@@ -29,7 +29,8 @@ class ColourModelConfig(NerfactoModelConfig):
 
     _target: type = field(default_factory=lambda: ColourModel)
     pair: str = "sam-vit-h"
-    """Teachers whose decoders answer prompts in this scene: tiny, sam-vit-b, sam-vit-l or sam-vit-h."""
+    """Teachers whose decoders answer prompts in this scene: tiny, sam-vit-b, sam-vit-l or sam-vit-h;
+    without distillation also sam2-hiera-tiny, -small, -base-plus or -large."""
     encoding: EncodingName = "hash"
     """Representation of space: nerfacto's hash grids (GPU) or planes (CPU)."""
     plane_resolutions: tuple[int, ...] = (32, 64, 128, 256)

@@ -21,7 +21,7 @@ from samnerf.distill.feature_rendering import heaviest_samples, render_features
 from samnerf.distill.field import contracted
 from samnerf.distill.teacher_statistics import TeacherStatistics
 from samnerf.feature_map import FeatureMap, cell_centres, cells_per_pixel, covered_cells
-from samnerf.teachers.pairs import FeatureSpec, Kind, feature_specs
+from samnerf.teachers.pairs import FeatureSpec, Kind, distillable_specs
 
 CELL_RAY = "cell_ray"
 """Metadata of a ray bundle: 1 for the rays of feature cells, which come first, cell by cell; 0 for the others."""
@@ -72,7 +72,7 @@ class SamNerfModel(ColourModel):
         """Build the colour model and, beside it, the feature field and its statistics."""
         super().populate_modules()
         config = self.config
-        self.specs = dict(feature_specs(config.pair))
+        self.specs = dict(distillable_specs(config.pair))
         if config.sam_layout != "teacher":
             self.specs["sam"] = replace(self.specs["sam"], layout=config.sam_layout)
         encoding = make_encoding(

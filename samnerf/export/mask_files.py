@@ -26,6 +26,7 @@ from PIL import Image
 from samnerf import __version__
 from samnerf.atomic_files import atomic_path, read_json, write_json
 from samnerf.export.pictures import draw_prompts, heat_map, overlay, with_bar
+from samnerf.masks import paint_ids
 from samnerf.objects.palette import object_colour
 from samnerf.prompts import PromptSet
 from samnerf.session import Answer
@@ -144,11 +145,9 @@ def id_map(
     masks: Sequence[ObjectMask], image_size: tuple[int, int]
 ) -> UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]:
     """ID of the object at each pixel, 0 for none; where masks overlap the highest score wins, then the lowest ID."""
-    largest = max((one.object_id for one in masks), default=0)
-    ids = np.zeros(image_size, np.uint8 if largest <= 255 else np.uint16)
-    for one in sorted(masks, key=lambda one: (one.score, -one.object_id)):
-        ids[one.mask] = one.object_id
-    return ids
+    ids = [one.object_id for one in masks]
+    painted = paint_ids([one.mask for one in masks], ids, [one.score for one in masks], image_size)
+    return painted.astype(np.uint8) if max(ids, default=0) <= 255 else painted
 
 
 def write_png(path: Path, pixels: UInt8[np.ndarray, "..."] | UInt16[np.ndarray, "..."]) -> None:

@@ -63,8 +63,11 @@ def find_blobs(
     threshold: float,
     top_k: int,
     spread: int = 2,
+    seed: int = 0,
 ) -> list[Blob]:
     """The blobs that hold the `top_k` best cells, best blob first; fewer cells, or none, are no error.
+
+    A negative `top_k` asks for that many cells above the threshold at random; they need not keep apart.
 
     Args:
         means: relevancy of each cell.
@@ -73,6 +76,7 @@ def find_blobs(
         threshold: relevancy that a cell must reach, 0 to 1.
         top_k: how many cells at most become points.
         spread: a cell nearer than this many cells to a better one does not count.
+        seed: of the random cells.
     """
     side = means.shape[0]
     values = means.masked_fill(~covered_cells(image_size, side, layout), -1).double().cpu().numpy()
@@ -81,9 +85,13 @@ def find_blobs(
     ndimage.label(values >= threshold, structure=np.ones((3, 3)), output=labels)
     chosen: list[tuple[int, int]] = []
     # A stable sort: equal cells are taken in reading order, on every machine.
-    for index in np.argsort(-values, axis=None, kind="stable"):
+    order = np.argsort(-values, axis=None, kind="stable")
+    order = order[values.flat[order] >= threshold]
+    if top_k < 0:
+        order, spread = np.random.default_rng(seed).permutation(order), 0
+    for index in order:
         row, column = divmod(int(index), side)
-        if len(chosen) == top_k or values[row, column] < threshold:
+        if len(chosen) == abs(top_k):
             break
         if all(max(abs(row - r), abs(column - c)) >= spread for r, c in chosen):
             chosen.append((row, column))

@@ -12,6 +12,7 @@ import torch
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
 from torch import nn
 
+from samnerf.errors import SamNerfError
 from samnerf.teachers.sam import SamEncoder, SamMaskDecoder
 from samnerf.teachers.weights_files import fill, read_checkpoint, weights_hash
 
@@ -78,15 +79,37 @@ def build_mask_decoder() -> MaskDecoder:
 
 
 def load_encoder(name: str, checkpoint: Path, device: torch.device) -> SamEncoder:
-    """The image encoder alone, from an official checkpoint (`sam_vit_*.pth`)."""
+    """The image encoder alone, from an official checkpoint (`sam_vit_*.pth`).
+
+    Raises:
+        SamNerfError: if the file is missing, damaged, or holds another SAM or something else.
+    """
+    _check_size(name, checkpoint)
     network = build_image_encoder(SHAPES[name])
     fill(network, read_checkpoint(checkpoint, "image_encoder."), checkpoint)
     return SamEncoder(network, name, weights_hash(checkpoint), CHANNELS, SIDE, INPUT_SIDE, device)
 
 
 def load_mask_decoder(name: str, checkpoint: Path, device: torch.device) -> SamMaskDecoder:
-    """Prompt encoder and mask decoder alone, from an official checkpoint."""
+    """Prompt encoder and mask decoder alone, from an official checkpoint.
+
+    Raises:
+        SamNerfError: if the file is missing, damaged, or holds another SAM or something else.
+    """
+    _check_size(name, checkpoint)
     prompt_encoder, mask_decoder = build_prompt_encoder(), build_mask_decoder()
     fill(prompt_encoder, read_checkpoint(checkpoint, "prompt_encoder."), checkpoint)
     fill(mask_decoder, read_checkpoint(checkpoint, "mask_decoder."), checkpoint)
     return SamMaskDecoder(prompt_encoder, mask_decoder, name, device)
+
+
+def _check_size(name: str, checkpoint: Path) -> None:
+    """Decoders of all sizes have the same shapes, so only the image encoder beside them tells whose they are."""
+    state = read_checkpoint(checkpoint, "")
+    width = state.get("image_encoder.patch_embed.proj.weight")
+    if width is not None and width.shape[0] != SHAPES[name].width:
+        held = next((f" ({other})" for other, shape in SHAPES.items() if shape.width == width.shape[0]), "")
+        raise SamNerfError(
+            f"weights {checkpoint}: holds a SAM of width {width.shape[0]}{held}, expected {name}; "
+            "put each under its own name"
+        )

@@ -4,13 +4,14 @@ Nothing heavy is imported, and no weight touched, before a loader is called: `fe
 the field, the preset and the help text need.
 """
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from samnerf.errors import SamNerfError
 from samnerf.feature_map import Layout
+from samnerf.teachers.checkpoints import weights_of
 from samnerf.teachers.contracts import Encoder, MaskDecoder, TextDecoder
 
 Kind = Literal["sam", "clipseg"]
@@ -26,12 +27,18 @@ class FeatureSpec:
         channels: length of one feature.
         side: cells along each side of the grid.
         layout: how an image lies on the grid, unless asked otherwise.
+        distillable: whether a field can be trained to render such maps; not if its decoder wants finer levels too.
     """
 
     teacher: str
     channels: int
     side: int
     layout: Layout
+    distillable: bool = True
+
+
+def _sam2(teacher: str) -> FeatureSpec:
+    return FeatureSpec(teacher, 256, 64, "stretch", distillable=False)
 
 
 _CLIPSEG = FeatureSpec("clipseg-rd64-refined", 192, 22, "stretch")
@@ -43,17 +50,13 @@ PAIRS: dict[str, dict[Kind, FeatureSpec]] = {
     "sam-vit-b": {"sam": FeatureSpec("sam-vit-b", 256, 64, "letterbox"), "clipseg": _CLIPSEG},
     "sam-vit-l": {"sam": FeatureSpec("sam-vit-l", 256, 64, "letterbox"), "clipseg": _CLIPSEG},
     "sam-vit-h": {"sam": FeatureSpec("sam-vit-h", 256, 64, "letterbox"), "clipseg": _CLIPSEG},
+    "sam2-hiera-tiny": {"sam": _sam2("sam2-hiera-tiny"), "clipseg": _CLIPSEG},
+    "sam2-hiera-small": {"sam": _sam2("sam2-hiera-small"), "clipseg": _CLIPSEG},
+    "sam2-hiera-base-plus": {"sam": _sam2("sam2-hiera-base-plus"), "clipseg": _CLIPSEG},
+    "sam2-hiera-large": {"sam": _sam2("sam2-hiera-large"), "clipseg": _CLIPSEG},
 }
-CHECKPOINTS = {
-    "sam-vit-b": "sam_vit_b_01ec64.pth",
-    "sam-vit-l": "sam_vit_l_0b3195.pth",
-    "sam-vit-h": "sam_vit_h_4b8939.pth",
-    "clipseg-rd64-refined": "clipseg-rd64-refined",
-}
-"""File, or folder in transformers' form, of each teacher that does not ship with the package."""
-
 TRANSFORMERS_FILES = ("model.safetensors", "pytorch_model.bin")
-"""Weights in such a folder, the better one first."""
+"""Weights in a folder in transformers' form, the better one first."""
 
 
 def feature_specs(pair: str) -> dict[Kind, FeatureSpec]:
@@ -67,9 +70,21 @@ def feature_specs(pair: str) -> dict[Kind, FeatureSpec]:
     return PAIRS[pair]
 
 
-def checkpoint_folder() -> Path:
-    """Where the weights that do not ship are looked for: `$SAMNERF_CHECKPOINTS`, or `~/.cache/samnerf`."""
-    return Path(os.environ.get("SAMNERF_CHECKPOINTS", Path.home() / ".cache" / "samnerf"))
+def distillable_specs(pair: str, kinds: Sequence[Kind] = KINDS) -> dict[Kind, FeatureSpec]:
+    """What the maps of a pair's encoders look like, if a scene can learn to render those of the given kinds.
+
+    Raises:
+        SamNerfError: if there is no such pair, or a scene cannot.
+    """
+    specs = feature_specs(pair)
+    for kind in kinds:
+        if not specs[kind].distillable:
+            raise SamNerfError(
+                f"no scene can be distilled from {specs[kind].teacher}: its mask decoder needs finer features than a "
+                f"field renders; distil from sam-vit-b, sam-vit-l, sam-vit-h or tiny, and use {pair} for photographs "
+                "(samnerf segment --image) and rendered views (ns-train samnerf-no-distill)"
+            )
+    return specs
 
 
 def installed_weights_hash(pair: str, kind: Kind) -> str | None:
@@ -78,14 +93,11 @@ def installed_weights_hash(pair: str, kind: Kind) -> str | None:
     Raises:
         SamNerfError: if there is no such pair.
     """
-    from samnerf.teachers.weights_files import BUNDLED, weights_hash
+    from samnerf.teachers.weights_files import weights_hash
 
-    teacher = feature_specs(pair)[kind].teacher
-    if pair == "tiny":
-        return weights_hash(BUNDLED / f"tiny_{kind}.safetensors")
-    place = checkpoint_folder() / CHECKPOINTS[teacher]
-    files = [place / name for name in TRANSFORMERS_FILES] if kind == "clipseg" else [place]
-    return next((weights_hash(file) for file in files if file.exists()), None)
+    place = weights_of(feature_specs(pair)[kind].teacher).place
+    files = [place, *(place / name for name in TRANSFORMERS_FILES)]
+    return next((weights_hash(file) for file in files if file.is_file()), None)
 
 
 def load_encoder(pair: str, kind: Kind, device: str = "cpu") -> Encoder:
@@ -102,6 +114,10 @@ def load_encoder(pair: str, kind: Kind, device: str = "cpu") -> Encoder:
             from samnerf.teachers import tiny_sam
 
             return tiny_sam.load_encoder(torch.device(device))
+        if teacher.startswith("sam2-"):
+            from samnerf.teachers import released_sam2
+
+            return released_sam2.load_encoder(teacher, _checkpoint(teacher), torch.device(device))
         from samnerf.teachers import meta_sam
 
         return meta_sam.load_encoder(teacher, _checkpoint(teacher), torch.device(device))
@@ -127,6 +143,10 @@ def load_mask_decoder(pair: str, device: str = "cpu") -> MaskDecoder:
         from samnerf.teachers import tiny_sam
 
         return tiny_sam.load_mask_decoder(torch.device(device))
+    if teacher.startswith("sam2-"):
+        from samnerf.teachers import released_sam2
+
+        return released_sam2.load_mask_decoder(teacher, _checkpoint(teacher), torch.device(device))
     from samnerf.teachers import meta_sam
 
     return meta_sam.load_mask_decoder(teacher, _checkpoint(teacher), torch.device(device))
@@ -151,10 +171,10 @@ def load_text_decoder(pair: str, device: str = "cpu") -> TextDecoder:
 
 
 def _checkpoint(teacher: str) -> Path:
-    path = checkpoint_folder() / CHECKPOINTS[teacher]
+    path = weights_of(teacher).place
     if not path.exists():
         raise SamNerfError(
-            f"the weights of {teacher} are not at {path}; put them there, or set SAMNERF_CHECKPOINTS to their folder "
-            f"(the tiny teachers need none: --teachers tiny)"
+            f"the weights of {teacher} are not at {path}; put them there (samnerf download {teacher}), or set "
+            f"SAMNERF_CHECKPOINTS to their folder (the tiny teachers need none: --teachers tiny)"
         )
     return path

@@ -5,24 +5,28 @@ the mask decoder (Kirillov et al. 2023, arXiv:2304.02643). Prompts are taken in 
 `segment_anything.SamPredictor` takes them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from PIL import Image
 from segment_anything.modeling import MaskDecoder as SamMaskNetwork
 from segment_anything.modeling import PromptEncoder
 from torch import Tensor, nn
 
-from samnerf.errors import SamNerfError
 from samnerf.feature_map import FeatureMap, Layout, content_size
-from samnerf.masks import MaskPrediction
+from samnerf.masks import BatchPrediction, MaskPrediction
 from samnerf.prompts import PromptSet
+from samnerf.teachers.batches import in_fitting_batches
+from samnerf.teachers.input_frame import check_decodable, check_map, framed_prompts, full_size, input_scale
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
+GPU_BATCH = 8
+"""Images at once on a GPU, to begin with; a CPU gains nothing from more than one."""
 
 
 def normalised_input(
@@ -38,11 +42,13 @@ def normalised_input(
 
 @dataclass
 class SamEncoder:
-    """SAM's image encoder as an `Encoder`.
+    """SAM's image encoder as a `BatchEncoder`.
 
     Attributes:
         network: maps [N, 3, input_side, input_side] to [N, channels, side, side]; frozen.
         input_side: side of the square that the network sees, pixels (1024 for Meta's).
+        half: whether the network computes in 16-bit floats where these suffice; on a GPU where None.
+        batch_size: images at once; it is halved when memory runs out. 0 chooses by device.
     """
 
     network: nn.Module
@@ -53,22 +59,50 @@ class SamEncoder:
     input_side: int
     device: torch.device
     layout: Layout = "letterbox"
+    half: bool | None = field(default=None, kw_only=True)
+    batch_size: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         self.network = self.network.eval().requires_grad_(False).to(self.device)
+        if self.half is None:
+            self.half = self.device.type == "cuda"
+        self.batch_size = self.batch_size or (GPU_BATCH if self.device.type == "cuda" else 1)
 
-    @torch.no_grad()
+    def compile(self, backend: str = "inductor") -> None:
+        """Let torch compile the network when it runs next: a minute or so, which pays on a GPU and many images."""
+        self.network.compile(backend=backend)
+
     def encode(self, image: UInt8[np.ndarray, "height width 3"], layout: Layout | None = None) -> FeatureMap:
         """Features of an sRGB image of any size, in float32 on the CPU."""
+        return self.encode_batch([image], layout)[0]
+
+    @torch.no_grad()
+    def encode_batch(
+        self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], layout: Layout | None = None
+    ) -> list[FeatureMap]:
+        """Features of sRGB images of any sizes, in float32 on the CPU; `batch_size` of them at once.
+
+        Raises:
+            SamNerfError: if the device's memory does not suffice for one image.
+        """
         layout = layout or self.layout
-        pixels = normalised_input(image, self.input_side, layout).to(self.device)
-        values = self.network(pixels[None])[0].float().cpu()
-        return FeatureMap(values, (image.shape[0], image.shape[1]), layout, self.name)
+
+        def run(batch: Sequence[np.ndarray]) -> list[FeatureMap]:
+            pixels = torch.stack([normalised_input(image, self.input_side, layout) for image in batch])
+            with torch.autocast(self.device.type, torch.float16, enabled=bool(self.half)):
+                values = self.network(pixels.to(self.device))
+            return [
+                FeatureMap(value, (image.shape[0], image.shape[1]), layout, self.name)
+                for value, image in zip(values.float().cpu(), batch, strict=True)
+            ]
+
+        maps, self.batch_size = in_fitting_batches(run, images, self.batch_size, self.name)
+        return maps
 
 
 @dataclass
 class SamMaskDecoder:
-    """SAM's prompt encoder and mask decoder as a `MaskDecoder`."""
+    """SAM's prompt encoder and mask decoder as a `BatchMaskDecoder`."""
 
     prompt_encoder: PromptEncoder
     mask_decoder: SamMaskNetwork
@@ -98,61 +132,52 @@ class SamMaskDecoder:
             ValueError: if the map is of another teacher or has another size, or there is nothing to decode.
             SamNerfError: if a prompt lies outside the image, or there are several boxes.
         """
-        self._check(feature_map, prompts, previous)
-        points, boxes = self._prompts_in_input_frame(feature_map, prompts)
-        sparse, dense = self.prompt_encoder(
-            points=points, boxes=boxes, masks=None if previous is None else previous[None].to(self.device)
+        side = self.prompt_encoder.image_embedding_size[0]
+        check_decodable(feature_map, prompts, previous, self.teacher, (self.prompt_encoder.embed_dim, side, side))
+        framed = framed_prompts(feature_map, prompts, self.input_side)
+        embedded = self.prompt_encoder(
+            points=(framed.clicks[None].to(self.device), framed.labels[None].to(self.device))
+            if len(framed.clicks)
+            else None,
+            boxes=None if framed.box is None else framed.box[None].to(self.device),
+            masks=None if previous is None else previous[None].to(self.device),
         )
+        answer = self._decode(feature_map, embedded, candidates)
+        logits = self.full_size(answer.low_resolution_logits, feature_map)
+        return MaskPrediction(logits[0].cpu(), answer.scores[0].cpu(), answer.low_resolution_logits[0].cpu())
+
+    @torch.no_grad()
+    def decode_batch(
+        self,
+        feature_map: FeatureMap,
+        points: Float[Tensor, "objects points 2"],
+        labels: Int[Tensor, "objects points"],
+        candidates: bool = True,
+    ) -> BatchPrediction:
+        """Masks of many objects that know nothing of each other. See `BatchMaskDecoder`.
+
+        Raises:
+            ValueError: if the map is of another teacher or has another size.
+        """
+        side = self.prompt_encoder.image_embedding_size[0]
+        check_map(feature_map, self.teacher, (self.prompt_encoder.embed_dim, side, side))
+        clicks = (points * input_scale(feature_map, self.input_side).to(points.device)).to(self.device, torch.float32)
+        embedded = self.prompt_encoder(points=(clicks, labels.to(self.device)), boxes=None, masks=None)
+        return self._decode(feature_map, embedded, candidates)
+
+    def full_size(
+        self, low_resolution: Float[Tensor, "objects candidates rows columns"], feature_map: FeatureMap
+    ) -> Float[Tensor, "objects candidates height width"]:
+        """Logits at the full size of the map's image."""
+        return full_size(low_resolution, feature_map, self.input_side)
+
+    def _decode(self, feature_map: FeatureMap, embedded: tuple[Tensor, Tensor], candidates: bool) -> BatchPrediction:
+        """Masks for sparse embeddings [objects, tokens, channels] and dense ones [objects, channels, side, side]."""
         low_resolution, scores = self.mask_decoder(
             image_embeddings=feature_map.values[None].to(self.device, torch.float32),
             image_pe=self.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
+            sparse_prompt_embeddings=embedded[0],
+            dense_prompt_embeddings=embedded[1],
             multimask_output=candidates,
         )
-        return MaskPrediction(
-            self._full_size(low_resolution, feature_map)[0].cpu(), scores[0].cpu(), low_resolution[0].cpu()
-        )
-
-    def _check(
-        self, feature_map: FeatureMap, prompts: PromptSet, previous: Float[Tensor, "1 rows columns"] | None
-    ) -> None:
-        side = self.prompt_encoder.image_embedding_size[0]
-        expected = (self.prompt_encoder.embed_dim, side, side)
-        if feature_map.teacher != self.teacher:
-            raise ValueError(f"the map is of {feature_map.teacher!r} but this decoder reads {self.teacher!r}")
-        if tuple(feature_map.values.shape) != expected:
-            raise ValueError(f"the map has shape {tuple(feature_map.values.shape)}; {self.teacher!r} makes {expected}")
-        if len(prompts.boxes) > 1:
-            raise SamNerfError(f"object {prompts.name!r} has {len(prompts.boxes)} boxes; one object takes at most one")
-        if not (prompts.points or prompts.scribbles or prompts.boxes) and previous is None:
-            raise ValueError(f"object {prompts.name!r} has no image point, scribble or box to decode")
-        prompts.check(feature_map.image_size)
-
-    def _prompts_in_input_frame(
-        self, feature_map: FeatureMap, prompts: PromptSet
-    ) -> tuple[tuple[Tensor, Tensor] | None, Tensor | None]:
-        height, width = feature_map.image_size
-        rows, columns = content_size(feature_map.image_size, self.input_side, feature_map.layout)
-        scale = torch.tensor([columns / width, rows / height])
-        given = [*prompts.points, *(click for scribble in prompts.scribbles for click in scribble.clicks)]
-        clicks = [(point.x, point.y, point.label) for point in given]
-        points = None
-        if clicks:
-            numbers = torch.tensor(clicks, dtype=torch.float32)
-            points = ((numbers[:, :2] * scale)[None].to(self.device), numbers[:, 2][None].to(self.device))
-        boxes = None
-        if prompts.boxes:
-            box = prompts.boxes[0]
-            corners = torch.tensor([[box.x1, box.y1], [box.x2, box.y2]], dtype=torch.float32)
-            boxes = (corners * scale).reshape(1, 4).to(self.device)
-        return points, boxes
-
-    def _full_size(
-        self, low_resolution: Float[Tensor, "1 candidates rows columns"], feature_map: FeatureMap
-    ) -> Float[Tensor, "1 candidates height width"]:
-        """As `segment_anything`'s `Sam.postprocess_masks`: up to the input square, cut the padding, to the image."""
-        side = (self.input_side, self.input_side)
-        rows, columns = content_size(feature_map.image_size, self.input_side, feature_map.layout)
-        square = F.interpolate(low_resolution, side, mode="bilinear", align_corners=False)
-        return F.interpolate(square[..., :rows, :columns], feature_map.image_size, mode="bilinear", align_corners=False)
+        return BatchPrediction(low_resolution, scores)

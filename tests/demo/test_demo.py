@@ -3,6 +3,7 @@
 import json
 import math
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,6 +83,23 @@ def test_a_run_that_was_moved_is_found(config, tmp_path):
     scene = TrainedScene.load(tmp_path / "moved" / "config.yml")
     assert scene.distilled
     assert [name for name, _ in scene.cameras("test")] == ["frame_0009", "frame_0010"]
+
+
+def test_a_scene_trained_with_relative_paths_opens_from_anywhere(demo, config, tmp_path):
+    import shutil
+
+    import yaml
+
+    shutil.copytree(demo / "run", tmp_path / "run")
+    shutil.copytree(demo / "capture", tmp_path / "capture")
+    loaded = yaml.load(config.read_text(), Loader=yaml.Loader)
+    loaded.output_dir = Path()
+    loaded.data = loaded.pipeline.datamanager.data = Path("capture")
+    moved = tmp_path / config.relative_to(demo)
+    moved.write_text(yaml.dump(loaded))
+    scene = TrainedScene.load(moved)
+    assert [name for name, _ in scene.cameras("test")] == ["frame_0009", "frame_0010"]
+    assert scene.image_view("frame_0009").image_size == (48, 64)
 
 
 def test_a_truncated_checkpoint_is_named(config, tmp_path):

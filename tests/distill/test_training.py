@@ -290,3 +290,10 @@ def test_the_gpu_method_runs_on_a_cpu_too(capture):
     pipeline, losses = train(config, 2)
     assert {"sam_loss", "clipseg_loss"} <= losses[-1].keys()
     assert "features" in pipeline.get_param_groups()
+
+
+def test_a_scene_cannot_learn_from_sam_2(capture):
+    config = config_for(capture, samnerf_distill)
+    config.pipeline.model.pair = "sam2-hiera-small"
+    with pytest.raises(SamNerfError, match="no scene can be distilled from sam2-hiera-small"):
+        train(config, 1)

@@ -57,3 +57,18 @@ def test_no_point_falls_on_padding():
     means = torch.rand(16, 16, generator=torch.Generator().manual_seed(0))
     for blob in find_blobs(means, (40, 160), "letterbox", threshold=0.0, top_k=500):
         assert all(0 <= x < 160 and 0 <= y < 40 for x, y in blob.peaks)
+
+
+def test_a_negative_top_k_draws_cells_above_the_threshold_by_a_seed():
+    means = torch.zeros(16, 16)
+    means[2:8, 2:8] = 0.8
+
+    def points(seed: int, top_k: int = -5) -> list:
+        blobs = find_blobs(means, (160, 160), "letterbox", threshold=0.5, top_k=top_k, seed=seed)
+        return [peak for blob in blobs for peak in blob.peaks]
+
+    assert len(set(points(0))) == 5
+    assert all(20 < x < 80 and 20 < y < 80 for x, y in points(0))
+    assert points(0) == points(0) != points(1)
+    assert len(set(points(0, top_k=-100))) == 36
+    assert points(0, top_k=0) == []

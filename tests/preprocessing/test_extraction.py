@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,6 +148,131 @@ def test_two_processes_do_not_write_one_store(photographs, colour_encoder):
         pytest.raises(SamNerfError, match=r"another process is extracting into .*colours-letterbox"),
     ):
         extract_store(capture, colour_encoder())
+
+
+class TestBatches:
+    """Of an encoder that takes several images at once."""
+
+    @pytest.fixture
+    def batch_encoder(self, colour_encoder):
+        """Its instances keep the sizes of the batches they were given; `first` is what they take at first."""
+
+        class Batched(colour_encoder):
+            def __init__(self, first=3):
+                super().__init__()
+                self.batch_size = first
+                self.batches = []
+
+            def encode_batch(self, images, layout=None):
+                self.batches.append(len(images))
+                return [self.encode(image, layout) for image in images]
+
+            def compile(self):
+                self.compiled = True
+
+        return Batched
+
+    def test_hold_every_image_once_in_the_order_of_the_frames(self, photographs, batch_encoder, colour_encoder):
+        capture = read_capture(photographs(MIXED * 2).folder)
+        encoder = batch_encoder(4)
+        store = extract_store(capture, encoder)
+        assert encoder.batches == [4, 4, 2]
+        for image, frame in zip(encoder.seen, capture.frames, strict=True):
+            assert np.array_equal(image, read_image(frame.image))
+        assert_holds_what_the_encoder_says(store, capture, colour_encoder(), "letterbox")
+
+    def test_follow_a_size_that_shrinks(self, photographs, batch_encoder):
+        class Shrinking(batch_encoder):
+            def encode_batch(self, images, layout=None):
+                self.batch_size = 2
+                return super().encode_batch(images, layout)
+
+        encoder = Shrinking(4)
+        assert extract_store(read_capture(photographs([(8, 8)] * 9).folder), encoder).complete
+        assert encoder.batches == [4, 2, 2, 1]
+
+    def test_that_are_interrupted_go_on_after_the_last_whole_one(self, photographs, batch_encoder, colour_encoder):
+        capture = read_capture(photographs([(8, 8)] * 7).folder)
+
+        class Interrupted(batch_encoder):
+            def encode_batch(self, images, layout=None):
+                if len(self.batches) == 2:
+                    raise KeyboardInterrupt
+                return super().encode_batch(images, layout)
+
+        first, second = Interrupted(), batch_encoder()
+        with pytest.raises(KeyboardInterrupt):
+            extract_store(capture, first)
+        store = extract_store(capture, second)
+        assert (first.batches, second.batches) == ([3, 3], [1])
+        assert_holds_what_the_encoder_says(store, capture, colour_encoder(), "letterbox")
+
+    def test_a_killed_process_loses_no_more_than_the_batch_at_work(self, photographs, batch_encoder, colour_encoder):
+        capture = read_capture(photographs([(8, 8)] * 20).folder)
+        folder = store_folder(capture.features, "colours", "letterbox")
+
+        class Killed(batch_encoder):
+            def encode_batch(self, images, layout=None):
+                if len(self.batches) == 3:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return super().encode_batch(images, layout)
+
+        process = multiprocessing.get_context("fork").Process(target=extract_store, args=(capture, Killed(4)))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert FeatureStore.open(folder).missing == tuple(frame.name for frame in capture.frames[12:])
+        store = extract_store(capture, batch_encoder(4))
+        assert_holds_what_the_encoder_says(store, capture, colour_encoder(), "letterbox")
+
+    def test_images_before_one_that_cannot_be_decoded_are_kept(self, photographs, batch_encoder):
+        capture = photographs([(16, 16)] * 6)
+        path = capture.image(4)
+        path.write_bytes(path.read_bytes()[:-40])
+        encoder = batch_encoder(3)
+        with pytest.raises(SamNerfError, match=r"frame_0004.png cannot be read, it may be truncated"):
+            extract_store(read_capture(capture.folder, decode=False), encoder)
+        assert encoder.batches == [3, 1]
+        store = FeatureStore.open(store_folder(capture.folder / "features", "colours", "letterbox"))
+        assert store.missing == ("frame_0004", "frame_0005")
+
+    def test_no_more_images_are_decoded_ahead_than_memory_was_promised(self, photographs, batch_encoder, monkeypatch):
+        decoded, most = [], []
+        read = extraction.read_image
+        monkeypatch.setattr(extraction, "read_image", lambda path: decoded.append(path) or read(path))
+
+        class Slow(batch_encoder):
+            def encode_batch(self, images, layout=None):
+                time.sleep(0.05)
+                most.append(len(decoded) - len(self.seen))
+                return super().encode_batch(images, layout)
+
+        extract_store(read_capture(photographs([(8, 8)] * 30).folder), Slow(4))
+        assert 4 < max(most) <= 4 + 4 + 3
+
+    @pytest.mark.parametrize("compiled", [False, True])
+    def test_an_encoder_is_compiled_on_request(self, photographs, batch_encoder, monkeypatch, compiled):
+        encoder = batch_encoder()
+        monkeypatch.setattr(extraction, "load_encoder", lambda pair, kind, device: encoder)
+        Extract(photographs().folder, kinds=("sam",), device="cpu", compile=compiled).run()
+        assert hasattr(encoder, "compiled") == compiled
+
+
+@pytest.mark.parametrize("kinds", [("sam",), ("sam", "clipseg")])
+def test_sam_2_is_refused_before_anything_is_loaded(tmp_path, kinds):
+    with pytest.raises(SamNerfError, match=r"no scene can be distilled from sam2-hiera-small: .*segment --image"):
+        extract_features(tmp_path, "sam2-hiera-small", kinds)
+    with pytest.raises(SamNerfError, match="there are no teachers called 'sam3'; choose one of tiny, sam-vit-b"):
+        Extract(tmp_path, teachers="sam3").run()
+
+
+def test_finer_levels_are_not_dropped_in_silence(photographs, colour_encoder):
+    class Finer(colour_encoder):
+        def encode(self, image, layout=None):
+            return replace(super().encode(image, layout), finer=(torch.zeros(2, 16, 16),))
+
+    with pytest.raises(SamNerfError, match="colours has finer feature levels, which a feature store does not keep"):
+        extract_store(read_capture(photographs().folder), Finer())
 
 
 @pytest.fixture

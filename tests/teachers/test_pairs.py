@@ -78,3 +78,14 @@ def test_the_hash_of_weights_is_known_where_they_are(tmp_path, monkeypatch):
         assert pairs.installed_weights_hash("sam-vit-b", kind) is None
     (tmp_path / "sam_vit_b_01ec64.pth").write_bytes(b"weights")
     assert pairs.installed_weights_hash("sam-vit-b", "sam") == hashlib.sha256(b"weights").hexdigest()
+
+
+def test_scenes_learn_from_every_pair_but_those_of_sam_2():
+    for name, specs in pairs.PAIRS.items():
+        if name.startswith("sam2-"):
+            assert (specs["sam"].teacher, specs["sam"].layout) == (name, "stretch")
+            assert pairs.distillable_specs(name, ("clipseg",)) == specs
+            with pytest.raises(SamNerfError, match=rf"no scene can be distilled from {name}: .*; distil from sam"):
+                pairs.distillable_specs(name)
+        else:
+            assert pairs.distillable_specs(name) == specs
