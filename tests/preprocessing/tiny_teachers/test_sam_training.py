@@ -32,7 +32,14 @@ from samnerf.preprocessing.tiny_teachers.training_runs import Run
 from samnerf.teachers import tiny_sam
 
 SMALL = SamTraining(
-    steps=6, contrast_steps=2, decoder_steps=2, images=1, prompts_per_image=2, save_every=2, refined_share=1.0
+    steps=6,
+    contrast_steps=2,
+    decoder_steps=2,
+    last_steps=1,
+    images=1,
+    prompts_per_image=2,
+    save_every=2,
+    refined_share=1.0,
 )
 
 
@@ -138,18 +145,20 @@ def test_a_perfect_mask_loses_next_to_nothing_and_its_inverse_much():
 
 
 def test_rates_warm_up_with_each_optimiser_and_end_at_zero():
-    settings = SamTraining(steps=1000, contrast_steps=200, decoder_steps=100)
-    rates = [settings.rate(step) for step in range(1000)]
+    settings = SamTraining(steps=1100, contrast_steps=200, decoder_steps=100, last_steps=100)
+    rates = [settings.rate(step) for step in range(1100)]
     assert rates[0] == rates[200] == pytest.approx(1 / 30)
     assert rates[100] == rates[300] == 1.0
-    assert rates[-1] == pytest.approx(1 / 600)
-    assert [settings.stage(step) for step in (0, 199, 200, 299, 300, 999)] == [1, 1, 2, 2, 3, 3]
-    assert settings.strictness(299) == 0 and settings.strictness(999) == 1
+    assert rates[999] == pytest.approx(1 / 600)
+    assert max(rates[1000:]) < 0.5 and rates[1099] == pytest.approx(0.5 / 100)
+    assert [settings.stage(step) for step in (0, 199, 200, 299, 300, 999, 1000)] == [1, 1, 2, 2, 3, 3, 4]
+    assert settings.strictness(299) == 0 and settings.strictness(999) == settings.strictness(1050) == 1
+    assert settings.seen_whole(700) < settings.seen_whole(900) == settings.seen_whole(1050)
 
 
 def test_a_training_too_short_for_its_stages_is_refused():
-    with pytest.raises(SamNerfError, match="for 2000 steps but needs more than 2000"):
-        SamTraining(steps=2000)
+    with pytest.raises(SamNerfError, match="for 3500 steps but needs more than 3500"):
+        SamTraining(steps=3500)
 
 
 def test_a_window_is_a_part_of_the_image_and_its_prompts_move_with_it():
