@@ -2,8 +2,8 @@
 
 It sees 256 x 256 pixels in patches of 8 and its maps have 32 x 32 cells of 96 channels (three levels of 32).
 One part is not transformers': patches are embedded by the tiny teachers' backbone instead of a single convolution
-(Xiao et al. 2021, arXiv:2106.14881). Its training goes on from the tiny SAM's weights: from scratch, shapes stayed near
-chance for long in the runs that were tried.
+(Xiao et al. 2021, arXiv:2106.14881). Its training goes on from the tiny SAM's weights: after 300 steps it
+tells nearly half of all shapes, where a training from scratch tells a fifth, which is chance.
 Words are coded as for the released weights, but the text model learned only the words of procedural scenes:
 the file holds their rows of the token embedding, every other row is zero, and training taught the network
 that such a word says nothing.

@@ -33,7 +33,7 @@ SHARED = (
 """Settings of the same name there and here."""
 CASES = {
     "the whole picture": {},
-    "good and stable ones": {"iou_thres": 0.6, "stability_score_thresh": 0.8, "stability_score_offset": 0.5},
+    "good and stable ones": {"iou_thres": 0.7, "stability_score_thresh": 0.9, "stability_score_offset": 0.5},
     "another threshold": {"mask_threshold": 0.7, "box_nms_thresh": 0.9},
     "crops": {"crop_n_layers": 1, "crop_n_points_downscale_factor": 2, "crop_nms_thresh": 0.9},
     "two layers of crops": {"crop_n_layers": 2, "points_per_side": 2, "crop_overlap_ratio": 0.5},
@@ -66,6 +66,7 @@ def newborn() -> Segmenter:
 
 
 def agree(segmenter: Segmenter, settings: ImageSettings, least: int) -> None:
+    """The same masks in the same order; `least` says how many there must be for that to mean something."""
     segmenter.sam.mask_threshold = settings.mask_threshold
     same = {name: getattr(settings, name) for name in SHARED}
     generator = SamAutomaticMaskGenerator(segmenter.sam, pred_iou_thresh=settings.iou_thres, **same)

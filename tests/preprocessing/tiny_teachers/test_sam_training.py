@@ -1,5 +1,6 @@
 """Training the tiny SAM: few steps, small batches."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from samnerf.preprocessing.tiny_teachers.sam_training import (
     decoded,
     encoded,
     give_birth_to_decoder,
+    step_loss,
     train_sam,
 )
 from samnerf.preprocessing.tiny_teachers.sam_wear import worn
@@ -154,6 +156,15 @@ def test_rates_warm_up_with_each_optimiser_and_end_at_zero():
     assert [settings.stage(step) for step in (0, 199, 200, 299, 300, 999, 1000)] == [1, 1, 2, 2, 3, 3, 4]
     assert settings.strictness(299) == 0 and settings.strictness(999) == settings.strictness(1050) == 1
     assert settings.seen_whole(700) < settings.seen_whole(900) == settings.seen_whole(1050)
+
+
+@pytest.mark.parametrize(("step", "learns"), [(0, True), (3, False), (4, True), (5, False)])
+def test_the_image_encoder_rests_while_the_decoder_learns_alone(pool, newborn, step, learns):
+    network = copy.deepcopy(newborn)
+    random = np.random.default_rng(0)
+    step_loss(network, drawn_batch(pool, 2, random), SMALL, step, random).backward()
+    assert any(weight.grad is not None for weight in network.image_encoder.parameters()) == learns
+    assert any(weight.grad is not None for weight in network.mask_decoder.parameters()) == (step > 0)
 
 
 def test_a_training_too_short_for_its_stages_is_refused():
