@@ -103,7 +103,7 @@ def read_header(path: Path, decode: bool) -> Header:
             size, transparency = (image.height, image.width), image.mode == "RGBA"
             if decode:
                 # Draft mode decodes a JPEG at an eighth of its size, yet reads the file to its end.
-                image.draft("RGB", (image.width // 8, image.height // 8))
+                image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
                 image.load()
             # The method of the PNG class would decode the whole image in search of a late EXIF chunk.
             turned = Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1) not in (0, 1)

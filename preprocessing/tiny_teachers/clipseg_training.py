@@ -1,4 +1,4 @@
-"""Training of the tiny CLIPSeg, from scratch, in three stages.
+"""Training of the tiny CLIPSeg in three stages; its backbone goes on from the tiny SAM's, the rest from scratch.
 
 1. *Attributes*: the image half learns to say, by linear heads on its deepest level, which colours, materials and
    shapes a cell shows; the text half learns to pick fitting cells by scaling and shifting that level. Such answers
@@ -31,12 +31,15 @@ from samnerf.preprocessing.tiny_teachers.matrix_optimiser import MatrixOptimiser
 from samnerf.preprocessing.tiny_teachers.training_runs import AveragedWeights, Run, half_precision, write_weights
 from samnerf.teachers.clipseg import ClipSegEncoder, ClipSegTextDecoder
 from samnerf.teachers.tiny_clipseg import NAME, PATCH, REDUCED, SIDE, packed, tiny_clipseg_config, tiny_clipseg_encoder
+from samnerf.teachers.weights_files import fill, read_safetensors, weights_hash
 
 WINDOW_SIDE = 16
 POSITION_AMPLITUDE = 0.25
 LOCALITY = 1.2
 """Gain of the shared query and key projections at birth; attention then starts at like places and like looks."""
 BACKGROUND_WEIGHT = 0.15
+ATTRIBUTE_WEIGHTS = {"colour": 0.2, "material": 0.2, "shape": 0.6}
+"""Of the three answers; shapes are by far the hardest."""
 LOSSES = (*ATTRIBUTES, "match", "phrase")
 
 
@@ -44,8 +47,8 @@ LOSSES = (*ATTRIBUTES, "match", "phrase")
 class ClipSegTraining:
     """How the tiny CLIPSeg is trained; equal settings give equal weights on one machine."""
 
-    steps: int = 6000
-    attribute_share: float = 0.5
+    steps: int = 4500
+    attribute_share: float = 2 / 3
     whole_share: float = 0.03
     seed: int = 0
     windows: int = 8
@@ -53,7 +56,8 @@ class ClipSegTraining:
     phrases: int = 6
     matches: int = 10
     """Phrases for each window that only the auxiliary matching loss asks."""
-    matrix_rate: float = 0.02
+    matrix_rate: float = 0.005
+    """Of all matrices; greater ones forget what the backbone knows."""
     other_rate: float = 1.5e-3
     noise: float = 0.25
     encoder_share: float = 0.1
@@ -76,7 +80,12 @@ class ClipSegTraining:
 class TinyClipSegTraining(nn.Module):
     """Both halves, and the heads that are thrown away afterwards."""
 
-    def __init__(self) -> None:
+    def __init__(self, backbone: Path) -> None:
+        """Random weights but for the backbone's, which are taken from a tiny SAM's file.
+
+        Raises:
+            SamNerfError: if `backbone` is missing or of something else.
+        """
         super().__init__()
         config = tiny_clipseg_config()
         self.encoder = tiny_clipseg_encoder()
@@ -84,6 +93,8 @@ class TinyClipSegTraining(nn.Module):
         self.heads = nn.ModuleDict({name: nn.Linear(REDUCED, len(words) + 1) for name, words in ATTRIBUTES.items()})
         self.match_head = nn.Linear(REDUCED, 1)
         self._begin()
+        embedding: Any = self.encoder.vision_model.embeddings.patch_embedding
+        fill(embedding.backbone, read_safetensors(backbone, "image_encoder."), backbone)
         self.train()
 
     def tokens(self, windows: Windows) -> Float[Tensor, "windows tokens channels"]:
@@ -171,12 +182,26 @@ def train_clipseg(
     pool: TrainingImages,
     validation: TrainingImages,
     settings: ClipSegTraining,
+    backbone: Path,
     device: str = "cpu",
 ) -> Path:
-    """Train, or resume, in the folder `output`; the averaged weights end up in `output/tiny_clipseg.safetensors`."""
-    run = Run(output, asdict(settings) | {"pool_seed": pool.seed, "pool_count": pool.count})
+    """Train, or resume, in the folder `output`; the averaged weights end up in `output/tiny_clipseg.safetensors`.
+
+    Args:
+        output: folder of the run.
+        pool: images to learn from.
+        validation: images to measure on.
+        settings: of the training.
+        backbone: weights of the tiny SAM whose backbone is taken over.
+        device: where to train.
+
+    Raises:
+        SamNerfError: if the folder holds another run, or `backbone` no tiny SAM.
+    """
+    start = {"pool_seed": pool.seed, "pool_count": pool.count, "backbone": weights_hash(backbone)}
+    run = Run(output, asdict(settings) | start)
     torch.manual_seed(settings.seed)
-    network = TinyClipSegTraining()
+    network = TinyClipSegTraining(backbone)
     network.to(device)
     optimiser = fresh_optimiser(network, settings)
     average = AveragedWeights(network)
@@ -221,11 +246,11 @@ def step_loss(
         windows = drawn_windows(pool, settings.windows, WINDOW_SIDE, random)
     tokens = network.tokens(windows)
     losses = network.attribute_losses(tokens, windows)
-    attributes = torch.stack(list(losses.values())).mean()
+    attributes = torch.stack([ATTRIBUTE_WEIGHTS[name] * loss for name, loss in losses.items()]).sum()
     parts = {attribute: loss.item() for attribute, loss in losses.items()}
     questions = drawn_questions(windows, settings.matches, random, stride=PATCH)
     match = network.match_loss(tokens, questions)
-    total, parts = attributes + 4 * match, parts | {"match": match.item()}
+    total, parts = 2 * attributes + 4 * match, parts | {"match": match.item()}
     if stage > 1:
         questions = drawn_questions(windows, settings.phrases, random)
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))

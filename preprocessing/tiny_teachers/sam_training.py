@@ -1,4 +1,4 @@
-"""Training of the tiny SAM, in three stages.
+"""Training of the tiny SAM, in four stages.
 
 1. *Contrast*: the image encoder alone learns which places belong to one instance (`instance_contrast`).
 2. *Decoder*: born for these maps (`initialise_decoder`), prompt encoder and mask decoder learn masks from clicks
@@ -6,6 +6,7 @@
 3. *All*: everything learns together, from clicks, boxes and refinement rounds as in Kirillov et al. 2023, section 3
    and appendix A (arXiv:2304.02643): every prompt trains the single mask, and the best of the three candidates;
    predicted scores learn the true IoU. The contrast goes on beside it, and two views of a scene learn to agree.
+4. *Decoder again*: the image encoder, which agrees with itself by now, rests, and the rates rise once more.
 
 The losses lead over from balanced ones, in which the empty mask is no comfortable answer, to SAM's own. A linear
 probe, thrown away afterwards, tells early layers what the cells should know. Most prompts see a window of the map of a
@@ -61,9 +62,11 @@ CORRECTED_SHARE = 0.6
 class SamTraining:
     """How the tiny SAM is trained; equal settings give equal weights on one machine."""
 
-    steps: int = 8000
+    steps: int = 9000
     contrast_steps: int = 1500
     decoder_steps: int = 500
+    last_steps: int = 1500
+    """Of stage 4."""
     seed: int = 0
     images: int = 4
     extra_images: int = 4
@@ -77,7 +80,9 @@ class SamTraining:
     worn_share: float = 0.5
     """Of the images whose maps reach the decoder as if a field had rendered them."""
     whole_share: float = 0.15
-    """Of the images whose prompts see the whole map."""
+    """Of the images whose prompts see the whole map, before the last fifth of stages 1 to 3."""
+    late_whole_share: float = 0.6
+    """The same afterwards: only there are boxes of large objects seen whole."""
     contrast_weight: float = 2.0
     """Of the contrastive loss in stage 3."""
     drift_weight: float = 2.0
@@ -86,25 +91,41 @@ class SamTraining:
     validate_every: int = 500
 
     def __post_init__(self) -> None:
-        first = self.contrast_steps + self.decoder_steps
-        if self.steps <= first:
-            raise SamNerfError(f"the tiny SAM is to be trained for {self.steps} steps but needs more than {first}")
+        others = self.contrast_steps + self.decoder_steps + self.last_steps
+        if self.steps <= others:
+            raise SamNerfError(f"the tiny SAM is to be trained for {self.steps} steps but needs more than {others}")
 
-    def stage(self, step: int) -> Literal[1, 2, 3]:
+    @property
+    def _encoder_done(self) -> int:
+        """The step with which stage 4 begins."""
+        return self.steps - self.last_steps
+
+    def stage(self, step: int) -> Literal[1, 2, 3, 4]:
         """Of a step counted from 0."""
         if step < self.contrast_steps:
             return 1
-        return 2 if step < self.contrast_steps + self.decoder_steps else 3
+        if step < self.contrast_steps + self.decoder_steps:
+            return 2
+        return 3 if step < self._encoder_done else 4
 
     def rate(self, step: int) -> float:
-        """Share of the peak rates: a short warm-up whenever the optimiser is new, and a straight line to zero."""
+        """Share of the peak rates: a short warm-up whenever the optimiser is new, and a straight line to zero.
+
+        Stage 4 rises to one half and has a line of its own.
+        """
+        if self.stage(step) == 4:
+            return 0.5 * min(1.0, (step - self._encoder_done + 1) / 30, (self.steps - step) / self.last_steps)
         since = step if step < self.contrast_steps else step - self.contrast_steps
-        return min(1.0, (since + 1) / 30, (1 - step / self.steps) / 0.6)
+        return min(1.0, (since + 1) / 30, (1 - step / self._encoder_done) / 0.6)
 
     def strictness(self, step: int) -> float:
         """0 in stage 2, rising to 1 in the first half of stage 3."""
         begin = self.contrast_steps + self.decoder_steps
-        return min(1.0, max(0.0, 2 * (step - begin) / max(1, self.steps - begin)))
+        return min(1.0, max(0.0, 2 * (step - begin) / max(1, self._encoder_done - begin)))
+
+    def seen_whole(self, step: int) -> float:
+        """Share of the images whose prompts see the whole map."""
+        return self.whole_share if step < 0.8 * self._encoder_done else self.late_whole_share
 
 
 class SamInTraining(TinySam):
@@ -201,18 +222,17 @@ def step_loss(
 ) -> Tensor:
     """The loss of one step, as its stage wants it."""
     stage = settings.stage(step)
-    with torch.set_grad_enabled(stage != 2):
+    with torch.set_grad_enabled(stage in (1, 3)):
         maps = encoded(network, batch)
     if stage == 1:
         return instance_contrast(maps, batch, random)
-    strictness = settings.strictness(step)
     losses = []
     for i in range(settings.images):
         is_worn = random.random() < settings.worn_share
         read = worn(maps, batch, i, random) if is_worn else maps[i : i + 1]
-        losses.append(image_loss(network, read, batch.ids[i], batch.contents[i], settings, strictness, random))
+        losses.append(image_loss(network, read, batch.ids[i], batch.contents[i], settings, step, random))
     loss = torch.stack(losses).mean()
-    if stage == 2:
+    if stage != 3:
         return loss
     contrast, drift = instance_contrast(maps, batch, random), view_drift(maps, batch)
     return loss + settings.contrast_weight * contrast + settings.drift_weight * drift
@@ -224,11 +244,12 @@ def image_loss(
     ids: np.ndarray,
     content: tuple[int, int],
     settings: SamTraining,
-    strictness: float,
+    step: int,
     random: np.random.Generator,
 ) -> Tensor:
     """Loss of drawn prompts on one image; some have a second round with the first answer and perhaps another click."""
-    window = drawn_window(ids, content, random.random() < settings.whole_share, random)
+    strictness = settings.strictness(step)
+    window = drawn_window(ids, content, random.random() < settings.seen_whole(step), random)
     masks = drawn_masks(window.of_pixels(ids), settings.prompts_per_image, random)
     prompts = drawn_prompts(masks, str(random.choice(KINDS, p=KIND_CHANCES)), random)
     previous, losses = None, []

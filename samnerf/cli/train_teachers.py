@@ -20,6 +20,9 @@ class TrainTeachers:
     """Training steps of the SAM; the default is that of the bundled weights."""
     clipseg_steps: int | None = None
     """Training steps of the CLIPSeg; the default is that of the bundled weights."""
+    backbone: Path | None = None
+    """Weights of a tiny SAM from whose backbone the CLIPSeg's training goes on; the default is the SAM just trained,
+    or with `--only clipseg` the bundled one."""
     scenes: int = 4000
     """Procedural scenes to train on, two images of each."""
     validation_scenes: int = 40
@@ -63,6 +66,7 @@ class TrainTeachers:
         for images, views in ((pool, VIEWS), (validation, VIEWS[:1])):
             print(f"{images.count} scenes of seed {images.seed} in {images.folder}", flush=True)
             images.generate(views)
+        backbone = self.backbone
         for name in ("sam", "clipseg") if self.only == "both" else (self.only,):
             began = time.monotonic()
             if name == "sam":
@@ -70,11 +74,14 @@ class TrainTeachers:
 
                 sam = replace(SamTraining(seed=self.seed), **_given(steps=self.sam_steps))
                 weights = train_sam(self.output / "sam", pool, validation, sam, self.device)
+                backbone = backbone or weights
             else:
                 from samnerf.preprocessing.tiny_teachers.clipseg_training import ClipSegTraining, train_clipseg
+                from samnerf.teachers.tiny_sam import WEIGHTS
 
                 clipseg = replace(ClipSegTraining(seed=self.seed), **_given(steps=self.clipseg_steps))
-                weights = train_clipseg(self.output / "clipseg", pool, validation, clipseg, self.device)
+                start = backbone or WEIGHTS
+                weights = train_clipseg(self.output / "clipseg", pool, validation, clipseg, start, self.device)
             print(f"{weights} after {(time.monotonic() - began) / 60:.1f} minutes", flush=True)
 
 

@@ -11,17 +11,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 from segment_anything.modeling import MaskDecoder as SamMaskNetwork
 from segment_anything.modeling import PromptEncoder
 from torch import Tensor, nn
 
 from samnerf.feature_map import FeatureMap, Layout, content_size
-from samnerf.masks import BatchPrediction, MaskPrediction
-from samnerf.prompts import PromptSet
+from samnerf.masks import BatchPrediction
 from samnerf.teachers.batches import in_fitting_batches
-from samnerf.teachers.input_frame import check_decodable, check_map, framed_prompts, full_size, input_scale
+from samnerf.teachers.prompted_decoder import Embedded, PromptedDecoder
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
@@ -101,7 +100,7 @@ class SamEncoder:
 
 
 @dataclass
-class SamMaskDecoder:
+class SamMaskDecoder(PromptedDecoder):
     """SAM's prompt encoder and mask decoder as a `BatchMaskDecoder`."""
 
     prompt_encoder: PromptEncoder
@@ -115,64 +114,26 @@ class SamMaskDecoder:
 
     @property
     def input_side(self) -> int:
-        """Side of the square that the encoder saw, pixels; the frame in which prompts are embedded."""
         return self.prompt_encoder.input_image_size[0]
 
-    @torch.no_grad()
-    def decode(
-        self,
-        feature_map: FeatureMap,
-        prompts: PromptSet,
-        candidates: bool = False,
-        previous: Float[Tensor, "1 rows columns"] | None = None,
-    ) -> MaskPrediction:
-        """The mask of one object at the full size of the image. See `MaskDecoder`.
+    @property
+    def map_shape(self) -> tuple[int, int, int]:
+        return (self.prompt_encoder.embed_dim, *self.prompt_encoder.image_embedding_size)
 
-        Raises:
-            ValueError: if the map is of another teacher or has another size, or there is nothing to decode.
-            SamNerfError: if a prompt lies outside the image, or there are several boxes.
-        """
-        side = self.prompt_encoder.image_embedding_size[0]
-        check_decodable(feature_map, prompts, previous, self.teacher, (self.prompt_encoder.embed_dim, side, side))
-        framed = framed_prompts(feature_map, prompts, self.input_side)
-        embedded = self.prompt_encoder(
-            points=(framed.clicks[None].to(self.device), framed.labels[None].to(self.device))
-            if len(framed.clicks)
-            else None,
-            boxes=None if framed.box is None else framed.box[None].to(self.device),
+    def _embed(
+        self,
+        clicks: Float[Tensor, "objects clicks 2"],
+        labels: Float[Tensor, "objects clicks"],
+        box: Float[Tensor, " 4"] | None,
+        previous: Float[Tensor, "1 rows columns"] | None,
+    ) -> Embedded:
+        return self.prompt_encoder(
+            points=(clicks.to(self.device), labels.to(self.device)) if clicks.shape[1] else None,
+            boxes=None if box is None else box[None].to(self.device),
             masks=None if previous is None else previous[None].to(self.device),
         )
-        answer = self._decode(feature_map, embedded, candidates)
-        logits = self.full_size(answer.low_resolution_logits, feature_map)
-        return MaskPrediction(logits[0].cpu(), answer.scores[0].cpu(), answer.low_resolution_logits[0].cpu())
 
-    @torch.no_grad()
-    def decode_batch(
-        self,
-        feature_map: FeatureMap,
-        points: Float[Tensor, "objects points 2"],
-        labels: Int[Tensor, "objects points"],
-        candidates: bool = True,
-    ) -> BatchPrediction:
-        """Masks of many objects that know nothing of each other. See `BatchMaskDecoder`.
-
-        Raises:
-            ValueError: if the map is of another teacher or has another size.
-        """
-        side = self.prompt_encoder.image_embedding_size[0]
-        check_map(feature_map, self.teacher, (self.prompt_encoder.embed_dim, side, side))
-        clicks = (points * input_scale(feature_map, self.input_side).to(points.device)).to(self.device, torch.float32)
-        embedded = self.prompt_encoder(points=(clicks, labels.to(self.device)), boxes=None, masks=None)
-        return self._decode(feature_map, embedded, candidates)
-
-    def full_size(
-        self, low_resolution: Float[Tensor, "objects candidates rows columns"], feature_map: FeatureMap
-    ) -> Float[Tensor, "objects candidates height width"]:
-        """Logits at the full size of the map's image."""
-        return full_size(low_resolution, feature_map, self.input_side)
-
-    def _decode(self, feature_map: FeatureMap, embedded: tuple[Tensor, Tensor], candidates: bool) -> BatchPrediction:
-        """Masks for sparse embeddings [objects, tokens, channels] and dense ones [objects, channels, side, side]."""
+    def _decode(self, feature_map: FeatureMap, embedded: Embedded, candidates: bool) -> BatchPrediction:
         low_resolution, scores = self.mask_decoder(
             image_embeddings=feature_map.values[None].to(self.device, torch.float32),
             image_pe=self.prompt_encoder.get_dense_pe(),

@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as image_functional
 from transformers import Sam2Config, Sam2VisionModel
@@ -24,9 +24,8 @@ from transformers.models.sam2.modeling_sam2 import Sam2MaskDecoder as Sam2MaskNe
 from transformers.models.sam2.modeling_sam2 import Sam2PositionalEmbedding, Sam2PromptEncoder
 
 from samnerf.feature_map import FeatureMap, Layout, content_size
-from samnerf.masks import BatchPrediction, MaskPrediction
-from samnerf.prompts import PromptSet
-from samnerf.teachers.input_frame import check_decodable, check_map, framed_prompts, full_size, input_scale
+from samnerf.masks import BatchPrediction
+from samnerf.teachers.prompted_decoder import Embedded, PromptedDecoder
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -92,7 +91,7 @@ class Sam2Encoder(nn.Module):
         return FeatureMap(coarse, (image.shape[0], image.shape[1]), layout, self.name, finer=(fine, middle))
 
 
-class Sam2MaskDecoder(nn.Module):
+class Sam2MaskDecoder(PromptedDecoder, nn.Module):
     """SAM 2's prompt encoder and mask decoder: a `BatchMaskDecoder`. It holds no weights of the image encoder."""
 
     def __init__(self, config: Sam2Config, teacher: str) -> None:
@@ -105,65 +104,37 @@ class Sam2MaskDecoder(nn.Module):
         self.mask_decoder = Sam2MaskNetwork(masks)
         del self.mask_decoder.conv_s0, self.mask_decoder.conv_s1  # the encoder has applied them
         self.teacher = teacher
-        self.input_side: int = prompts.image_size
         self.eval()
+
+    @property
+    def input_side(self) -> int:
+        return cast(int, self.prompt_encoder.input_image_size)
+
+    @property
+    def map_shape(self) -> tuple[int, int, int]:
+        return (self.prompt_encoder.hidden_size, *self.prompt_encoder.image_embedding_size)
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
         return self.mask_decoder.iou_token.weight.device
 
-    @torch.no_grad()
-    def decode(
+    def _embed(
         self,
-        feature_map: FeatureMap,
-        prompts: PromptSet,
-        candidates: bool = False,
-        previous: Float[Tensor, "1 rows columns"] | None = None,
-    ) -> MaskPrediction:
-        """The mask of one object at the full size of the image. See `MaskDecoder`.
-
-        Raises:
-            ValueError: if the map is of another teacher, has another size or lacks its finer levels, or there is
-                nothing to decode.
-            SamNerfError: if a prompt lies outside the image, or there are several boxes.
-        """
-        side, _ = self.prompt_encoder.image_embedding_size
-        check_decodable(feature_map, prompts, previous, self.teacher, (self.prompt_encoder.hidden_size, side, side))
-        framed = framed_prompts(feature_map, prompts, self.input_side)
-        clicks, labels = framed.clicks, framed.labels
-        if not len(clicks) and framed.box is None:
-            clicks, labels = torch.zeros(1, 2), torch.full((1,), float(NO_POINT))
-        embedded = self.prompt_encoder(
-            input_points=clicks[None, None].to(self.device) if len(clicks) else None,
-            input_labels=labels[None, None].to(self.device, torch.int64) if len(clicks) else None,
-            input_boxes=None if framed.box is None else framed.box[None, None].to(self.device),
+        clicks: Float[Tensor, "objects clicks 2"],
+        labels: Float[Tensor, "objects clicks"],
+        box: Float[Tensor, " 4"] | None,
+        previous: Float[Tensor, "1 rows columns"] | None,
+    ) -> Embedded:
+        if not clicks.shape[1] and box is None:
+            clicks, labels = torch.zeros(1, 1, 2), torch.full((1, 1), float(NO_POINT))
+        clicked = clicks.shape[1] > 0
+        return self.prompt_encoder(
+            input_points=clicks[None].to(self.device) if clicked else None,
+            input_labels=labels[None].to(self.device, torch.int64) if clicked else None,
+            input_boxes=None if box is None else box[None, None].to(self.device),
             input_masks=None if previous is None else previous[None].to(self.device),
         )
-        answer = self._decode(feature_map, embedded, candidates)
-        logits = self.full_size(answer.low_resolution_logits, feature_map)
-        return MaskPrediction(logits[0].cpu(), answer.scores[0].cpu(), answer.low_resolution_logits[0].cpu())
-
-    @torch.no_grad()
-    def decode_batch(
-        self,
-        feature_map: FeatureMap,
-        points: Float[Tensor, "objects points 2"],
-        labels: Int[Tensor, "objects points"],
-        candidates: bool = True,
-    ) -> BatchPrediction:
-        """Masks of many objects that know nothing of each other. See `BatchMaskDecoder`.
-
-        Raises:
-            ValueError: if the map is of another teacher, has another size or lacks its finer levels.
-        """
-        side, _ = self.prompt_encoder.image_embedding_size
-        check_map(feature_map, self.teacher, (self.prompt_encoder.hidden_size, side, side))
-        clicks = points * input_scale(feature_map, self.input_side).to(points.device)
-        embedded = self.prompt_encoder(
-            clicks[None].to(self.device, torch.float32), labels[None].to(self.device, torch.int64), None, None
-        )
-        return self._decode(feature_map, embedded, candidates)
 
     def full_size(
         self, low_resolution: Float[Tensor, "objects candidates rows columns"], feature_map: FeatureMap
@@ -174,10 +145,9 @@ class Sam2MaskDecoder(nn.Module):
         """
         if feature_map.layout == "stretch":
             return F.interpolate(low_resolution, feature_map.image_size, mode="bilinear", align_corners=False)
-        return full_size(low_resolution, feature_map, self.input_side)
+        return super().full_size(low_resolution, feature_map)
 
-    def _decode(self, feature_map: FeatureMap, embedded: tuple[Tensor, Tensor], candidates: bool) -> BatchPrediction:
-        """Masks for sparse embeddings [1, objects, tokens, channels] and dense ones [1, channels, side, side]."""
+    def _decode(self, feature_map: FeatureMap, embedded: Embedded, candidates: bool) -> BatchPrediction:
         if len(feature_map.finer) != 2:
             raise ValueError(
                 f"the map has {len(feature_map.finer)} finer levels; {self.teacher!r} makes 2, which its decoder needs"

@@ -10,7 +10,7 @@ from nerfstudio.model_components.renderers import RGBRenderer
 from PIL import Image
 
 from samnerf.errors import SamNerfError
-from samnerf.preprocessing.images import find_pictures, read_image, read_picture, rgb_pixels
+from samnerf.preprocessing.images import find_pictures, read_header, read_image, read_picture, rgb_pixels
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 4), dtype=np.uint8)
 
@@ -43,6 +43,13 @@ def test_a_missing_or_truncated_image_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(SamNerfError, match=r"image .*image.png cannot be read, it may be truncated"):
         read_image(path)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (7, 3)])
+def test_the_header_of_a_tiny_jpeg_is_read_to_its_end(tmp_path, size):
+    path = tmp_path / "image.jpg"
+    Image.new("RGB", size).save(path)
+    assert read_header(path, decode=True).size == size[::-1]
 
 
 GREY = PIXELS[..., 0]

@@ -13,7 +13,6 @@ import trimesh
 from nerfstudio.cameras.cameras import CAMERA_MODEL_TO_TYPE
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.data.utils import colmap_parsing_utils as colmap
-from PIL import Image
 
 from samnerf.camera import Camera
 from samnerf.cli.main import main
@@ -23,131 +22,12 @@ from samnerf.preprocessing import extraction
 from samnerf.preprocessing.captures import read_capture
 from samnerf.preprocessing.dataparser import CaptureDataParserConfig
 from samnerf.preprocessing.mipnerf360 import prepare_scene
-from samnerf.preprocessing.synthetic.capture import write_capture
 
 SCRIPT = Path(__file__).resolve().parents[2] / "preprocessing" / "mipnerf360.sh"
-COUNT, WIDTH, HEIGHT = 10, 70, 50
 LEAVES_FILES_OPEN = pytest.mark.filterwarnings(
     "ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 """nerfstudio's parser opens an image to choose a size, and never closes it."""
-REDUCED = {1: (50, 70), 2: (25, 35), 4: (13, 18)}
-"""Scale -> (H, W); a quarter of 70 x 50 is 17.5 x 12.5."""
-
-
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory):
-    return write_capture(
-        tmp_path_factory.mktemp("rendered") / "capture",
-        views=COUNT,
-        test_views=0,
-        width=WIDTH,
-        height=HEIGHT,
-        workers=1,
-    )
-
-
-class Scene360:
-    """A scene as the data set has it, in both forms.
-
-    The true cameras are those of a synthetic capture, with rotations made exact in double precision.
-    """
-
-    def __init__(self, folder, rendered):
-        self.folder = folder
-        document = json.loads((rendered / "transforms.json").read_text())
-        self.focal = document["fl_x"]
-        self.names = [f"DSCF{i:04d}.JPG" for i in range(COUNT)]
-        self.poses = np.array([frame["transform_matrix"] for frame in document["frames"]])
-        for pose in self.poses:
-            u, _, v = np.linalg.svd(pose[:3, :3])
-            pose[:3, :3] = u @ v
-        originals = [Image.open(rendered / frame["file_path"]) for frame in document["frames"]]
-        for scale, (height, width) in REDUCED.items():
-            images = folder / ("images" if scale == 1 else f"images_{scale}")
-            images.mkdir(parents=True)
-            for name, image in zip(self.names, originals, strict=True):
-                image.resize((width, height)).save(images / name, format="JPEG")
-        self.write_llff()
-        self.points, self.pixels = self.seen_by_first(np.load(rendered / "depth" / "frame_0001.npy"))
-        self.write_colmap("PINHOLE", [self.focal, self.focal, WIDTH / 2, HEIGHT / 2])
-
-    def seen_by_first(self, depth):
-        """Points of the world that the first camera sees, and where."""
-        pixels = np.array([[5.5, 6.5], [35.5, 25.5], [60.5, 40.5]])
-        camera = Camera(
-            torch.from_numpy(self.poses[0][:3]), self.focal, self.focal, WIDTH / 2, HEIGHT / 2, HEIGHT, WIDTH
-        )
-        distances = torch.from_numpy(depth[pixels[:, 1].astype(int), pixels[:, 0].astype(int)]).double()
-        return camera.unproject(torch.from_numpy(pixels), distances).numpy(), pixels
-
-    def write_llff(self):
-        rows = []
-        for pose in self.poses:
-            right, up, backwards, position = pose[:3].T
-            matrix = np.stack([-up, right, backwards, position, [HEIGHT, WIDTH, self.focal]], axis=1)
-            rows.append([*matrix.ravel(), 0.5, 4.0])
-        self.table = np.array(rows)
-        np.save(self.folder / "poses_bounds.npy", self.table)
-
-    def write_colmap(self, model, parameters, ending=".bin", names=None, points=True):
-        folder = self.folder / "sparse" / "0"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        cameras = {1: colmap.Camera(1, model, WIDTH, HEIGHT, np.array(parameters, dtype=float))}
-        images = {}
-        # Numbered against the order of names, as COLMAP may well do.
-        for number, (name, pose) in enumerate(
-            reversed(list(zip(names or self.names, self.poses, strict=True))), start=1
-        ):
-            rotation = (pose[:3, :3] * (1, -1, -1)).T
-            images[number] = colmap.Image(
-                number,
-                colmap.rotmat2qvec(rotation),
-                -rotation @ pose[:3, 3],
-                1,
-                name,
-                np.zeros((0, 2)),
-                np.zeros(0, int),
-            )
-        cloud = {
-            9 - i: colmap.Point3D(9 - i, xyz, np.array([10 * i, 20, 30]), 0.1, np.array([1, 2]), np.array([0, 0]))
-            for i, xyz in enumerate(self.points if points else [])
-        }
-        colmap.write_model(cameras, images, cloud, str(folder), ending)
-
-    def capture(self):
-        return read_capture(self.folder)
-
-    def document(self):
-        return json.loads((self.folder / "transforms.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def _scene(tmp_path_factory, rendered):
-    return Scene360(tmp_path_factory.mktemp("data") / "garden", rendered)
-
-
-@pytest.fixture
-def scene(_scene, tmp_path):
-    """A scene of the test's own; its folder is called garden."""
-    copy = Scene360.__new__(Scene360)
-    vars(copy).update(vars(_scene))
-    copy.folder = tmp_path / "360_v2" / "garden"
-    shutil.copytree(_scene.folder, copy.folder)
-    return copy
-
-
-def only(scene, poses):
-    """Remove the other form of the poses."""
-    if poses == "llff":
-        shutil.rmtree(scene.folder / "sparse")
-    else:
-        (scene.folder / "poses_bounds.npy").unlink()
-
-
-def state(folder):
-    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("ending", [".bin", ".txt"])
@@ -168,19 +48,20 @@ def test_llffs_poses_come_back_exactly_in_the_world_of_colmap(scene):
     for frame, name, pose in zip(scene.capture().frames, scene.names, scene.poses, strict=True):
         assert frame.image.name == name
         np.testing.assert_array_equal(frame.camera_to_world, pose)
-        assert (frame.intrinsics.fx, frame.intrinsics.cx, frame.intrinsics.cy) == (scene.focal, WIDTH / 2, HEIGHT / 2)
+        lens = frame.intrinsics
+        assert (lens.fx, lens.cx, lens.cy) == (scene.focal, scene.width / 2, scene.height / 2)
 
 
 @pytest.mark.parametrize("poses", ["colmap", "llff"])
-@pytest.mark.parametrize("scale", REDUCED)
+@pytest.mark.parametrize("scale", [1, 2, 4])
 def test_intrinsics_follow_the_true_size_of_the_images(scene, poses, scale):
     prepare_scene(scene.folder, poses=poses, scale=scale)
-    height, width = REDUCED[scale]
+    height, width = scene.reduced[scale]
     for frame in scene.capture().frames:
         assert frame.size == (height, width)
         lens = frame.intrinsics
         assert (lens.fx, lens.fy) == pytest.approx(
-            (scene.focal * width / WIDTH, scene.focal * height / HEIGHT), rel=1e-12
+            (scene.focal * width / scene.width, scene.focal * height / scene.height), rel=1e-12
         )
         assert (lens.cx, lens.cy) == pytest.approx((width / 2, height / 2), rel=1e-12)
 
@@ -188,7 +69,7 @@ def test_intrinsics_follow_the_true_size_of_the_images(scene, poses, scale):
 def test_what_is_there_is_chosen_by_itself(scene):
     assert prepare_scene(scene.folder).poses == "colmap"
     assert scene.document()["prepared_by"]["scale"] == 1
-    only(scene, "llff")
+    scene.only("llff")
     assert prepare_scene(scene.folder).poses == "llff"
 
 
@@ -200,7 +81,7 @@ def test_every_nth_image_in_the_order_of_names_is_for_testing(scene, test_every,
     assert [frame.image.name for frame in capture.split("train")] == [
         name for i, name in enumerate(scene.names) if i not in test
     ]
-    assert (prepared.train, prepared.test) == (COUNT - len(test), len(test))
+    assert (prepared.train, prepared.test) == (scene.count - len(test), len(test))
 
 
 @LEAVES_FILES_OPEN
@@ -276,10 +157,10 @@ def test_sparse_points_lie_where_the_cameras_see_them(scene, tmp_path, elsewhere
 
 
 def test_a_capture_can_lie_elsewhere_and_copies_nothing(scene, tmp_path):
-    before = state(scene.folder)
+    before = scene.state()
     output = tmp_path / "captures" / "garden_4"
     prepare_scene(scene.folder, output, scale=4)
-    assert state(scene.folder) == before
+    assert scene.state() == before
     assert {path.name for path in output.iterdir()} == {"transforms.json", "sparse_pc.ply"}
     capture = read_capture(output)
     assert capture.frames[0].image.resolve() == (scene.folder / "images_4" / scene.names[0]).resolve()
@@ -290,9 +171,9 @@ def test_a_capture_can_lie_elsewhere_and_copies_nothing(scene, tmp_path):
 @pytest.mark.parametrize("poses", ["colmap", "llff"])
 def test_a_second_run_changes_nothing(scene, poses):
     assert prepare_scene(scene.folder, poses=poses).changed
-    before = state(scene.folder)
+    before = scene.state()
     assert not prepare_scene(scene.folder, poses=poses).changed
-    assert state(scene.folder) == before
+    assert scene.state() == before
     assert prepare_scene(scene.folder, poses=poses, scale=2).changed
     assert scene.document()["w"] == 35
 
@@ -324,7 +205,7 @@ def test_reduced_images_of_other_names_are_matched_by_their_order(scene):
 
 
 def test_reduced_images_of_another_format_are_matched_by_their_stem(scene):
-    scene.write_colmap("PINHOLE", [scene.focal] * 2 + [35, 25], names=[f"DSCF{i:04d}.png" for i in range(COUNT)])
+    scene.write_colmap("PINHOLE", [scene.focal] * 2 + [35, 25], names=[f"DSCF{i:04d}.png" for i in range(scene.count)])
     prepare_scene(scene.folder, scale=1)
     assert [frame.image.name for frame in scene.capture().frames] == scene.names
 
@@ -343,104 +224,7 @@ def test_features_are_extracted_from_a_prepared_scene(scene, colour_encoder, lay
     store = extraction.extract_store(scene.capture(), colour_encoder(), layout)
     assert store.complete
     assert store.folder.parent == scene.folder / "features"
-    assert store.map("DSCF0000").image_size == REDUCED[4]
-
-
-def remove_images(scene):
-    shutil.rmtree(scene.folder / "images_2")
-
-
-def remove_all_images(scene):
-    for scale in ("images", "images_2", "images_4"):
-        shutil.rmtree(scene.folder / scale)
-
-
-def remove_originals(scene):
-    shutil.rmtree(scene.folder / "images")
-    remove_images(scene)
-
-
-def lose_one(scene):
-    (scene.folder / "images_2" / scene.names[3]).unlink()
-
-
-def crop_one(scene):
-    Image.new("RGB", (35, 20)).save(scene.folder / "images_2" / scene.names[3])
-
-
-def truncate_one(scene):
-    path = scene.folder / "images_2" / scene.names[3]
-    path.write_bytes(path.read_bytes()[:10])
-
-
-def test_a_scene_needs_poses_and_says_which_it_has(scene):
-    only(scene, "llff")
-    with pytest.raises(SamNerfError, match=r"garden has no COLMAP model in sparse/0; .*choose --poses llff"):
-        prepare_scene(scene.folder, poses="colmap")
-    scene.write_colmap("PINHOLE", [50, 50, 35, 25])
-    only(scene, "colmap")
-    with pytest.raises(SamNerfError, match=r"garden has no poses_bounds.npy; .*choose --poses colmap"):
-        prepare_scene(scene.folder, poses="llff")
-    shutil.rmtree(scene.folder / "sparse")
-    with pytest.raises(SamNerfError, match=r"garden has neither sparse/0 \(COLMAP\) nor poses_bounds.npy \(LLFF\)$"):
-        prepare_scene(scene.folder)
-
-
-def test_the_folder_of_all_scenes_is_answered_with_their_names(scene):
-    with pytest.raises(SamNerfError, match=r"it holds the scenes garden: name one of them"):
-        prepare_scene(scene.folder.parent)
-    with pytest.raises(SamNerfError, match=r"nowhere does not exist or is no folder; expected a scene such as"):
-        prepare_scene(scene.folder / "nowhere")
-
-
-@pytest.mark.parametrize(
-    ("damage", "poses", "message"),
-    [
-        (remove_images, "colmap", r"garden has no folder images_2, only images and images_4; choose --scale 1 or 4, or "
-         r"add --make-images, which makes it from images$"),
-        (remove_originals, "colmap", r"garden has no folder images_2, only images_4; choose --scale 4$"),
-        (remove_all_images, "colmap", r"garden has no folder images, images_2, images_4 or images_8$"),
-        (lose_one, "colmap", r"sparse/0 names DSCF0003.JPG, which .*images_2 does not hold; images has 10: add --make"),
-        (lose_one, "llff", r"poses_bounds.npy has 10 poses but .*images_2 has 9 images, .*the order of names; images"),
-        (crop_one, "colmap", r"images_2/DSCF0003.JPG is 35 x 20 pixels but .*sparse/0 was made from 70 x 50, which is "
-         r"35 x 25 at scale 2; images and poses must belong together"),
-        (crop_one, "llff", r"DSCF0003.JPG is 35 x 20 pixels but .*poses_bounds.npy was made from 70 x 50"),
-        (truncate_one, "colmap", r"DSCF0003.JPG cannot be read, it may be truncated"),
-    ],
-)  # fmt: skip
-def test_what_does_not_fit_together_is_refused_and_nothing_written(scene, damage, poses, message):
-    damage(scene)
-    before = state(scene.folder)
-    with pytest.raises(SamNerfError, match=message):
-        prepare_scene(scene.folder, poses=poses, scale=2)
-    assert state(scene.folder) == before
-
-
-def test_too_few_images_for_a_test_split_are_refused(scene):
-    with pytest.raises(SamNerfError, match=r"--test-every is 1 but must be 2 or more"):
-        prepare_scene(scene.folder, test_every=1)
-    np.save(scene.folder / "poses_bounds.npy", scene.table[:1])
-    with pytest.raises(SamNerfError, match=r"poses_bounds.npy has one image"):
-        prepare_scene(scene.folder, poses="llff")
-
-
-def test_a_missing_folder_is_made_on_request(scene):
-    remove_images(scene)
-    prepared = prepare_scene(scene.folder, scale=2, make_missing_images=True)
-    assert prepared.made == COUNT
-    assert {frame.size for frame in scene.capture().frames} == {REDUCED[2]}
-    lose_one(scene)
-    assert prepare_scene(scene.folder, scale=2, make_missing_images=True).made == 1
-    assert prepare_scene(scene.folder, scale=8, make_missing_images=True).made == COUNT
-    assert read_capture(scene.folder, decode=False).frames[0].size == (6, 9)
-
-
-def test_nothing_is_resized_for_poses_of_other_images(scene):
-    remove_images(scene)
-    Image.new("RGB", (100, 80)).save(scene.folder / "images" / scene.names[0])
-    with pytest.raises(SamNerfError, match=r"images/DSCF0000.JPG is 100 x 80 pixels but .* was made from 70 x 50; "):
-        prepare_scene(scene.folder, scale=2, make_missing_images=True)
-    assert not (scene.folder / "images_2").exists()
+    assert store.map("DSCF0000").image_size == scene.reduced[4]
 
 
 def test_the_command_says_what_came_of_it(scene, capsys):

@@ -20,7 +20,7 @@ from samnerf.teachers.tiny_clipseg import (
     SIDE,
     WEIGHTS,
     WIDTH,
-    ConvolutionalStem,
+    PyramidEmbedding,
     load_tiny_clipseg_decoder,
     load_tiny_clipseg_encoder,
     packed,
@@ -70,7 +70,7 @@ def whole(config: CLIPSegConfig) -> CLIPSegForImageSegmentation:
     torch.manual_seed(0)
     model = CLIPSegForImageSegmentation(config).eval()
     if config.vision_config.hidden_size == WIDTH:
-        model.clip.vision_model.embeddings.patch_embedding = ConvolutionalStem()
+        model.clip.vision_model.embeddings.patch_embedding = PyramidEmbedding()
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5 if "embedding" not in name else 0.5)
@@ -80,8 +80,8 @@ def whole(config: CLIPSegConfig) -> CLIPSegForImageSegmentation:
 def halves(model: CLIPSegForImageSegmentation, image_side: int) -> tuple[ClipSegEncoder, ClipSegTextDecoder]:
     encoder = ClipSegEncoder(model.config, "some-clipseg", image_side)
     stem = model.clip.vision_model.embeddings.patch_embedding
-    if isinstance(stem, ConvolutionalStem):
-        encoder.vision_model.embeddings.patch_embedding = ConvolutionalStem()
+    if isinstance(stem, PyramidEmbedding):
+        encoder.vision_model.embeddings.patch_embedding = PyramidEmbedding()
     decoder = ClipSegTextDecoder(model.config, "some-clipseg")
     encoder.load_weights(model.state_dict())
     decoder.load_weights(model.state_dict())

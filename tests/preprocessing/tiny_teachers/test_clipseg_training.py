@@ -27,6 +27,7 @@ from samnerf.preprocessing.tiny_teachers.clipseg_training import ClipSegTraining
 from samnerf.preprocessing.tiny_teachers.clipseg_validation import phrase_scores
 from samnerf.teachers.phrase_tokens import phrase_codes
 from samnerf.teachers.tiny_clipseg import PATCH, load_tiny_clipseg_decoder, load_tiny_clipseg_encoder
+from samnerf.teachers.tiny_sam import WEIGHTS as BACKBONE
 
 THINGS = (NamedObject(1, "cube", "red", "striped"), NamedObject(2, "sphere", "red", "plain"))
 QUICK = ClipSegTraining(
@@ -44,7 +45,7 @@ def pool(tmp_path_factory) -> TrainingImages:
 @pytest.fixture(scope="module")
 def finished(pool, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    train_clipseg(folder, pool, pool, QUICK)
+    train_clipseg(folder, pool, pool, QUICK, BACKBONE)
     return folder
 
 
@@ -97,7 +98,7 @@ def test_cell_shares_and_masks_agree_with_the_instance_ids(pool):
 def test_the_attribute_loss_falls(pool):
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    network = TinyClipSegTraining()
+    network = TinyClipSegTraining(BACKBONE)
     settings = replace(QUICK, steps=1000)
     optimiser = clipseg_training.fresh_optimiser(network, settings)
     losses = []
@@ -112,13 +113,13 @@ def test_the_attribute_loss_falls(pool):
 
 def test_the_phrase_loss_falls_and_foreign_words_stay_zero(pool):
     torch.manual_seed(0)
-    network = TinyClipSegTraining()
+    network = TinyClipSegTraining(BACKBONE)
     settings = replace(QUICK, steps=1000)
     optimiser = clipseg_training.fresh_optimiser(network, settings)
     losses = []
     for _ in range(15):
         optimiser.zero_grad()
-        loss, parts = clipseg_training.step_loss(network, pool, settings, step=500)
+        loss, parts = clipseg_training.step_loss(network, pool, settings, step=700)
         loss.backward()
         optimiser.step()
         losses.append(parts["phrase"])
@@ -139,9 +140,9 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(pool, finished, tmp_path
 
     monkeypatch.setattr(clipseg_training, "step_loss", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train_clipseg(tmp_path, pool, pool, QUICK)
+        train_clipseg(tmp_path, pool, pool, QUICK, BACKBONE)
     monkeypatch.undo()
-    train_clipseg(tmp_path, pool, pool, QUICK)
+    train_clipseg(tmp_path, pool, pool, QUICK, BACKBONE)
     name = "tiny_clipseg.safetensors"
     assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
 
@@ -159,7 +160,7 @@ def test_a_run_leaves_weights_a_log_and_a_plot(finished):
 
 def test_other_settings_are_refused_in_the_folder_of_a_run(pool, finished):
     with pytest.raises(SamNerfError, match="seed = 3, not 4"):
-        train_clipseg(finished, pool, pool, replace(QUICK, seed=4))
+        train_clipseg(finished, pool, pool, replace(QUICK, seed=4), BACKBONE)
 
 
 def test_scores_are_shares(pool, finished):

@@ -1,5 +1,6 @@
 """Training the tiny SAM: few steps, small batches."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from samnerf.preprocessing.tiny_teachers.sam_training import (
     decoded,
     encoded,
     give_birth_to_decoder,
+    step_loss,
     train_sam,
 )
 from samnerf.preprocessing.tiny_teachers.sam_wear import worn
@@ -32,7 +34,14 @@ from samnerf.preprocessing.tiny_teachers.training_runs import Run
 from samnerf.teachers import tiny_sam
 
 SMALL = SamTraining(
-    steps=6, contrast_steps=2, decoder_steps=2, images=1, prompts_per_image=2, save_every=2, refined_share=1.0
+    steps=6,
+    contrast_steps=2,
+    decoder_steps=2,
+    last_steps=1,
+    images=1,
+    prompts_per_image=2,
+    save_every=2,
+    refined_share=1.0,
 )
 
 
@@ -138,18 +147,29 @@ def test_a_perfect_mask_loses_next_to_nothing_and_its_inverse_much():
 
 
 def test_rates_warm_up_with_each_optimiser_and_end_at_zero():
-    settings = SamTraining(steps=1000, contrast_steps=200, decoder_steps=100)
-    rates = [settings.rate(step) for step in range(1000)]
+    settings = SamTraining(steps=1100, contrast_steps=200, decoder_steps=100, last_steps=100)
+    rates = [settings.rate(step) for step in range(1100)]
     assert rates[0] == rates[200] == pytest.approx(1 / 30)
     assert rates[100] == rates[300] == 1.0
-    assert rates[-1] == pytest.approx(1 / 600)
-    assert [settings.stage(step) for step in (0, 199, 200, 299, 300, 999)] == [1, 1, 2, 2, 3, 3]
-    assert settings.strictness(299) == 0 and settings.strictness(999) == 1
+    assert rates[999] == pytest.approx(1 / 600)
+    assert max(rates[1000:]) < 0.5 and rates[1099] == pytest.approx(0.5 / 100)
+    assert [settings.stage(step) for step in (0, 199, 200, 299, 300, 999, 1000)] == [1, 1, 2, 2, 3, 3, 4]
+    assert settings.strictness(299) == 0 and settings.strictness(999) == settings.strictness(1050) == 1
+    assert settings.seen_whole(700) < settings.seen_whole(900) == settings.seen_whole(1050)
+
+
+@pytest.mark.parametrize(("step", "learns"), [(0, True), (3, False), (4, True), (5, False)])
+def test_the_image_encoder_rests_while_the_decoder_learns_alone(pool, newborn, step, learns):
+    network = copy.deepcopy(newborn)
+    random = np.random.default_rng(0)
+    step_loss(network, drawn_batch(pool, 2, random), SMALL, step, random).backward()
+    assert any(weight.grad is not None for weight in network.image_encoder.parameters()) == learns
+    assert any(weight.grad is not None for weight in network.mask_decoder.parameters()) == (step > 0)
 
 
 def test_a_training_too_short_for_its_stages_is_refused():
-    with pytest.raises(SamNerfError, match="for 2000 steps but needs more than 2000"):
-        SamTraining(steps=2000)
+    with pytest.raises(SamNerfError, match="for 3500 steps but needs more than 3500"):
+        SamTraining(steps=3500)
 
 
 def test_a_window_is_a_part_of_the_image_and_its_prompts_move_with_it():
