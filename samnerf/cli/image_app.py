@@ -22,6 +22,7 @@ class ImageApp:
 
     def run(self) -> None:
         """Serve until it is interrupted."""
+        import contextlib
         import signal
         import sys
         import warnings
@@ -49,7 +50,6 @@ class ImageApp:
                 shown = f"[{shown}]" if ":" in shown else shown
                 signal.signal(signal.SIGTERM, signal.default_int_handler)  # its temporary files go then, too
                 print(f"the image app is at http://{shown}:{self.port} (Ctrl-C ends it)", flush=True)
-                try:
+                with contextlib.suppress(KeyboardInterrupt):
                     server.run(sockets=[listener])
-                except KeyboardInterrupt:
-                    print("\nclosed")
+                print("\nclosed")
