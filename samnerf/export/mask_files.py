@@ -156,6 +156,18 @@ def write_png(path: Path, pixels: UInt8[np.ndarray, "..."] | UInt16[np.ndarray, 
         Image.fromarray(pixels).save(temporary, format="PNG", compress_level=3)
 
 
+def write_soft_matte(path: Path, alpha: Float[np.ndarray, "height width"]) -> None:
+    """An alpha from 0 to 1 as a grey PNG of 16 bits, 0 to 65535, rounded to the nearest.
+
+    Raises:
+        ValueError: if it has values that are not from 0 to 1.
+        SamNerfError: if the file cannot be written.
+    """
+    if not (alpha.min(initial=0) >= 0 and alpha.max(initial=0) <= 1):
+        raise ValueError(f"the alpha for {path} has values that are not from 0 to 1")
+    write_png(path, np.rint(alpha.astype(np.float32) * 65535).astype(np.uint16))
+
+
 def prompts_key(prompt_sets: Sequence[PromptSet], *others: str) -> str:
     """SHA-256 of what was said and of anything else that the masks depend on."""
     said = json.dumps([asdict(prompts) for prompts in prompt_sets], sort_keys=True)
