@@ -1,33 +1,35 @@
-"""Features of a view at full size: encoded by SAM's image encoder, against rendered by the field of `samnerf-distill`.
+"""Features of a view: encoded by the teachers' image encoders, against rendered by the field of `samnerf-distill`.
 
-    python benchmarks/encode_vs_render.py                                  # ViT-B, on a CPU
+    python benchmarks/encode_vs_render.py                                  # all teachers, on a CPU
     python benchmarks/encode_vs_render.py --encoders sam-vit-b sam-vit-h
     python benchmarks/encode_vs_render.py --device cuda
 
-Both start where a viewer starts, with an image or a camera of 1024 x 1024 pixels, and end with SAM's whole map of
-64 x 64 cells on the CPU; the field renders CLIPSeg's map too. Weights are random: neither way takes longer or shorter
-for them. Colour is not rendered, and no decoder runs; `view_features.py` measures a click from end to end in a trained
-scene. Medians go to `benchmarks/results/encode_vs_render.json`; on a CPU ratios are those of processor seconds, which
-other programs do not lengthen.
+Each way starts where a viewer starts, with a camera of 1024 x 1024 pixels or an image of the size that the encoder
+sees, and ends with the whole map on the CPU; the field renders the maps of SAM (64 x 64 cells) and of CLIPSeg. Weights
+are random: neither way takes longer or shorter for them. Colour is not rendered, and no decoder runs;
+`view_features.py` measures a click from end to end in a trained scene. Medians, and the sizes of the teachers, go to
+`benchmarks/results/encode_vs_render.json`; on a CPU ratios are those of processor seconds, which other programs do not
+lengthen.
 """
 
 import copy
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from statistics import median
 
 import numpy as np
 import torch
 import tyro
 from nerfstudio.data.scene_box import SceneBox
+from random_teachers import TEACHERS, random_teacher
 from receipts import write_receipt
 
 from samnerf.camera import Camera
 from samnerf.configs.methods import samnerf_distill
 from samnerf.distill.model import SamNerfModel, SamNerfModelConfig
-from samnerf.teachers.meta_sam import CHANNELS, INPUT_SIDE, SHAPES, SIDE, build_image_encoder
-from samnerf.teachers.sam import SamEncoder
+from samnerf.teachers.meta_sam import INPUT_SIDE, SHAPES
 
 
 @dataclass
@@ -36,24 +38,31 @@ class EncodeVsRender:
 
     device: str = "cpu"
     """cpu or cuda."""
-    encoders: tuple[str, ...] = ("sam-vit-b",)
-    """Which of sam-vit-b, sam-vit-l and sam-vit-h."""
+    encoders: tuple[str, ...] = TEACHERS
+    """Teachers by name."""
     runs: int = 3
     """How often each is measured, after a run that warms up."""
+    patience: float = 60.0
+    """Seconds after which a slow one is measured no further, though at least once."""
 
     def measure(self) -> None:
         """Run, print and write the receipt."""
         torch.manual_seed(0)
         model, camera = _field(self.device), _camera()
-        times = {"render": self._times(lambda: _rendered(model, camera))}
-        image = np.random.default_rng(0).integers(0, 256, (INPUT_SIDE, INPUT_SIDE, 3), dtype=np.uint8)
+        times = {"render": self._times("render", lambda: _rendered(model, camera))}
+        teachers = {}
         for name in self.encoders:
-            encoder = _encoder(name, self.device)
-            times[name] = self._times(lambda encoder=encoder: encoder.encode(image))
+            teacher = random_teacher(name, self.device)
+            side = teacher.input_side
+            image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+            times[name] = self._times(name, partial(teacher.encoder.encode, image))
+            parameters = {"encoder": teacher.encoder_parameters, "decoder": teacher.decoder_parameters}
+            teachers[name] = {"image_size": [side, side], "parameters": parameters}
+            del teacher  # before the next one comes
         wall = {name: median(runs.wall) for name, runs in times.items()}
         processor = {name: median(runs.processor) for name, runs in times.items()} if self.device == "cpu" else None
         compared = processor or wall
-        ratios = {name: compared[name] / compared["render"] for name in self.encoders}
+        ratios = {name: compared[name] / compared["render"] for name in self.encoders if name in SHAPES}
         measured = {
             "image_size": [INPUT_SIDE, INPUT_SIDE],
             "cells": {kind: [spec.side, spec.side] for kind, spec in model.specs.items()},
@@ -61,18 +70,19 @@ class EncodeVsRender:
             "seconds": wall,
             "processor_seconds": processor,
             "ratios": ratios,
+            "teachers": teachers,
             "runs": {name: asdict(runs) for name, runs in times.items()},
         }
         path = write_receipt(f"encode_vs_render{'' if self.device == 'cpu' else '_cuda'}", self.device, measured)
-        for name in times:
-            print(f"{name:<12} {1000 * wall[name]:9.1f} ms", end="")
-            print("" if processor is None else f"  {1000 * processor[name]:9.1f} ms of the processor", end="")
-            print(f"  {ratios[name]:7.2f} times as long" if name in ratios else "")
+        for name, ratio in ratios.items():
+            print(f"{name}: {ratio:.1f} times as long as rendering")
         print(f"-> {path}")
 
-    def _times(self, work: Callable[[], object]) -> "Times":
-        times = Times()
+    def _times(self, name: str, work: Callable[[], object]) -> "Times":
+        times, begin = Times(), time.perf_counter()
         for run in range(self.runs + 1):
+            if run > 1 and time.perf_counter() - begin > self.patience:
+                break
             if self.device.startswith("cuda"):
                 torch.cuda.synchronize()
             wall, processor = time.perf_counter(), time.process_time()
@@ -80,6 +90,8 @@ class EncodeVsRender:
             if run:  # the first one warms up
                 times.wall.append(time.perf_counter() - wall)
                 times.processor.append(time.process_time() - processor)
+        of_processor = "" if self.device != "cpu" else f"  {1000 * median(times.processor):9.1f} ms of the processor"
+        print(f"{name:<20} {1000 * median(times.wall):9.1f} ms{of_processor}", flush=True)
         return times
 
 
@@ -111,11 +123,6 @@ def _camera() -> Camera:
     pose[2, 3] = 0.8
     side = INPUT_SIDE
     return Camera(pose, float(side), float(side), side / 2, side / 2, side, side)
-
-
-def _encoder(name: str, device: str) -> SamEncoder:
-    network = build_image_encoder(SHAPES[name])
-    return SamEncoder(network, name, "random", CHANNELS, SIDE, INPUT_SIDE, torch.device(device))
 
 
 if __name__ == "__main__":

@@ -131,7 +131,8 @@ class Image:
                     continue
                 folder.write(name, source, rgb, result)
                 if result.reason is not None:
-                    progress.console.print(f"{source}: no masks; {result.reason}", markup=False, highlight=False)
+                    say = f"{source}: no masks; {result.reason}"
+                    progress.console.print(say, markup=False, highlight=False, soft_wrap=True)
         return failures
 
     def _segmenter(self, prompts: "ImagePrompts") -> "ImageSegmenter":

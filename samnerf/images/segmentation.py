@@ -5,7 +5,7 @@
 
     cube = segment_image("photo.jpg", ImagePrompts(points=[[120, 80], [30, 40]], labels=[1, 0]))
     everything = segment_image("photo.jpg")
-    named = segment_image(scene.view(camera), ImagePrompts(text="striped red cube"), teachers=scene.pair)
+    named = segment_image(scene.view(camera, "left"), ImagePrompts(text="striped red cube"), teachers=scene.pair)
 
 Any point, box or phrase means prompt mode; none means automatic masks. `ImageSegmenter` loads the teachers once for
 many pictures.
@@ -209,5 +209,5 @@ def _relevancy(session: Session, seen: View, view: View, phrase: str) -> Float[n
 def _why_none(settings: ImageSettings) -> str:
     return (
         f"no point of the grid gave a mask with a predicted quality above {settings.iou_thres:g} (iou_thres) "
-        f"and a stability of at least {settings.stability_score_thresh:g} (stability_score_thresh)"
+        f"and a stability of at least {settings.stability_score_thresh:g} (stability_score_thresh); lower these two"
     )

@@ -85,10 +85,30 @@ def test_without_prompts_everything_is_segmented_by_the_settings_given(pictures,
     assert all(entry["score"] > 0.3 and entry["stability_score"] >= 0.5 for entry in written["annotations"])
 
 
+def test_pictures_of_every_mode_and_size_are_segmented(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    whole = Image.fromarray(PICTURE.rgb)
+    for mode, file in {"L": "grey.png", "RGBA": "rgba.png", "P": "palette.png", "CMYK": "cmyk.tif"}.items():
+        whole.convert(mode).save(folder / file)
+    Image.fromarray(np.asarray(whole.convert("L")).astype(np.uint16) * 257).save(folder / "sixteen_bits.png")
+    whole.crop((40, 0, 41, 96)).save(folder / "thin.png")
+    exif = Image.Exif()
+    exif[274] = 6
+    whole.crop((0, 0, 96, 60)).save(folder / "turned.jpg", exif=exif)
+    output = tmp_path / "out"
+    assert image(folder, "--points", "[0.5, 50]", output=output) == 0
+    sizes = {entry["file_name"].rsplit("/")[-1]: (entry["width"], entry["height"]) for entry in index(output)["images"]}
+    assert len(sizes) == 7 and sizes["thin.png"] == (1, 96) and sizes["turned.jpg"] == (60, 96)
+    for entry in index(output)["images"]:
+        with Image.open(output / entry["ids"]) as ids:
+            assert (ids.mode, ids.size) == ("I;16", (entry["width"], entry["height"]))
+
+
 def test_words_give_a_heat_map_and_what_is_not_found_is_said(pictures, tmp_path, capsys):
     output = tmp_path / "out"
     assert image(pictures / "a.png", "--text", "plain yellow torus", "--threshold", "1", output=output) == 0
-    assert "no masks; nothing reaches the relevancy 1" in " ".join(capsys.readouterr().out.split())
+    assert f"{pictures / 'a.png'}: no masks; nothing reaches the relevancy 1" in capsys.readouterr().out
     assert (output / "a" / "relevancy.png").exists()
     assert index(output)["annotations"] == []
     assert index(output)["categories"][0]["name"] == "plain yellow torus"
