@@ -45,6 +45,7 @@ FLOORS = {
     "samnerf.mask_cleaning": 0,
     "samnerf.masks": 0,
     "samnerf.prompts": 0,
+    "samnerf.surface_samples": 0,
     "samnerf": 0,
 }
 HEAVY = ("transformers", "open_clip", "segment_anything")

@@ -12,6 +12,7 @@ from unittest import mock
 
 import torch
 from jaxtyping import Float
+from nerfstudio.cameras.rays import RayBundle, RaySamples
 from nerfstudio.models.nerfacto import NerfactoModel, NerfactoModelConfig
 from torch import Tensor, nn
 from torch.nn import Parameter
@@ -19,8 +20,14 @@ from torch.nn import Parameter
 from samnerf.camera import Camera
 from samnerf.distill.cameras import to_nerfstudio
 from samnerf.distill.encodings import EncodingName
+from samnerf.distill.feature_rendering import heaviest_samples
 from samnerf.distill.field import PlanesDensityField, PlanesField
 from samnerf.distill.planes import PlanesEncoding
+from samnerf.surface_samples import SurfaceSamples
+
+SURFACE_SAMPLES = 6
+SURFACE_SHARPNESS = 2.0
+"""Power to which weights are raised where rays are asked what they meet."""
 
 
 @dataclass
@@ -123,6 +130,32 @@ class ColourModel(NerfactoModel):
             rays = to_nerfstudio(camera).generate_rays(camera_indices=0, keep_shape=True)
             outputs = self.get_outputs_for_camera_ray_bundle(rays)
         return outputs["rgb"].clamp(0, 1), outputs["depth"][..., 0]
+
+    def render_samples(self, camera: Camera, count: int = SURFACE_SAMPLES) -> SurfaceSamples:
+        """What the rays of all pixels meet: the `count` heaviest samples of each; on the CPU.
+
+        Weights are squared and scaled back to the opacity of their ray, which makes edges as sharp as colours have them.
+        """
+        positions, weights = [], []
+        with evaluating(self):
+            rays = to_nerfstudio(camera).generate_rays(camera_indices=0, keep_shape=True).flatten()
+            chunk = self.config.eval_num_rays_per_chunk
+            for i in range(0, len(rays), chunk):
+                samples, rendered = self._sampled(self._collided(rays[i : i + chunk].to(self.device)))
+                shares, places = heaviest_samples(rendered[..., 0], count, SURFACE_SHARPNESS)
+                kept = torch.take_along_dim(samples.frustums.get_positions(), places[..., None], dim=1)
+                positions.append(kept.cpu())
+                weights.append((shares * rendered.sum(dim=1)).cpu())
+        return SurfaceSamples(camera, torch.cat(positions), torch.cat(weights))
+
+    def _collided(self, rays: RayBundle) -> RayBundle:
+        return self.collider(rays) if self.collider is not None else rays
+
+    def _sampled(self, rays: RayBundle) -> tuple[RaySamples, Float[Tensor, "rays samples 1"]]:
+        """Samples along rays and their rendering weights."""
+        samples, _, _ = self.proposal_sampler(rays, density_fns=self.density_fns)
+        density, _ = self.field.get_density(samples)
+        return samples, samples.get_weights(density)
 
 
 @contextlib.contextmanager

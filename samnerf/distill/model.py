@@ -200,13 +200,7 @@ class SamNerfModel(ColourModel):
 
     def _rendered_codes(self, rays: RayBundle) -> Float[Tensor, "rays width"]:
         """Codes of rays without their colours."""
-        return self._ray_codes(*self._sampled(self.collider(rays) if self.collider is not None else rays))
-
-    def _sampled(self, rays: RayBundle) -> tuple[RaySamples, Float[Tensor, "rays samples 1"]]:
-        """Samples along rays and their rendering weights."""
-        samples, _, _ = self.proposal_sampler(rays, density_fns=self.density_fns)
-        density, _ = self.field.get_density(samples)
-        return samples, samples.get_weights(density)
+        return self._ray_codes(*self._sampled(self._collided(rays)))
 
     def _ray_codes(self, samples: RaySamples, weights: Float[Tensor, "rays samples 1"]) -> Float[Tensor, "rays width"]:
         shares, places = heaviest_samples(weights[..., 0], self.config.feature_samples, self.config.feature_sharpness)
