@@ -146,7 +146,7 @@ class PromptFile:
 
     def save(self, path: Path) -> None:
         """Write the JSON form."""
-        objects = [_to_json(prompts) for prompts in self.objects]
+        objects = [prompts_to_json(prompts) for prompts in self.objects]
         write_json(path, {"format": FORMAT, "version": VERSION, "objects": objects})
 
     @staticmethod
@@ -166,7 +166,7 @@ class PromptFile:
         objects = document.get("objects")
         if not isinstance(objects, list) or not objects:
             raise SamNerfError(f'prompt file {path} has no "objects": expected a list with at least one object')
-        sets = tuple(_from_json(entry, f"prompt file {path}, object {i + 1}") for i, entry in enumerate(objects))
+        sets = tuple(prompts_from_json(entry, f"prompt file {path}, object {i + 1}") for i, entry in enumerate(objects))
         names = [prompts.name for prompts in sets]
         for name in names:
             if names.count(name) > 1:
@@ -174,7 +174,8 @@ class PromptFile:
         return PromptFile(sets)
 
 
-def _to_json(prompts: PromptSet) -> dict[str, Any]:
+def prompts_to_json(prompts: PromptSet) -> dict[str, Any]:
+    """What prompt files say of one object."""
     entry: dict[str, Any] = {"name": prompts.name}
     if prompts.view is not None:
         entry["view"] = prompts.view
@@ -194,7 +195,12 @@ def _to_json(prompts: PromptSet) -> dict[str, Any]:
     return entry
 
 
-def _from_json(entry: Any, where: str) -> PromptSet:
+def prompts_from_json(entry: Any, where: str) -> PromptSet:
+    """The inverse of `prompts_to_json`; `where` begins messages ("prompt file a.json, object 1").
+
+    Raises:
+        SamNerfError: naming the field that is wrong, and what would be right.
+    """
     known = {"name", "view", "points", "boxes", "scribbles", "phrase"}
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"].strip():
         raise SamNerfError(f'{where}: expected an object with a "name"')
@@ -209,16 +215,16 @@ def _from_json(entry: Any, where: str) -> PromptSet:
     for point in _list(entry, "points", where):
         label = _label(point, where)
         if "xyz" in point:
-            x, y, z = _numbers(point["xyz"], 3, f"{where}: xyz")
+            x, y, z = finite_numbers(point["xyz"], 3, f"{where}: xyz")
             world_points.append(WorldPoint(x, y, z, label))
         else:
-            x, y = _numbers(point.get("xy"), 2, f"{where}: xy")
+            x, y = finite_numbers(point.get("xy"), 2, f"{where}: xy")
             points.append(Point(x, y, label))
     boxes = [_box(box, where) for box in _list(entry, "boxes", where)]
     scribbles = []
     for scribble in _list(entry, "scribbles", where):
         label = _label(scribble, where)
-        path = tuple(tuple(_numbers(p, 2, f"{where}: scribble path")) for p in _list(scribble, "path", where))
+        path = tuple(tuple(finite_numbers(p, 2, f"{where}: scribble path")) for p in _list(scribble, "path", where))
         if not path:
             raise SamNerfError(f"{where}: a scribble has no points in its path")
         scribbles.append(Scribble(path, label))  # pyright: ignore[reportArgumentType]
@@ -237,7 +243,12 @@ def _list(entry: dict[str, Any], key: str, where: str) -> list[Any]:
     return value
 
 
-def _numbers(value: Any, count: int, where: str) -> list[float]:
+def finite_numbers(value: Any, count: int, where: str) -> list[float]:
+    """A list of numbers that came from outside; `where` names it in messages.
+
+    Raises:
+        SamNerfError: if it is no list of so many finite numbers.
+    """
     numeric = isinstance(value, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
     if not numeric or len(value) != count or not all(abs(v) < 1e30 for v in value):
         raise SamNerfError(f"{where} is {value!r} but must be {count} finite numbers")
@@ -256,7 +267,7 @@ def _label(entry: Any, where: str) -> int:
 
 
 def _box(value: Any, where: str) -> Box:
-    box = Box(*_numbers(value, 4, f"{where}: box"))
+    box = Box(*finite_numbers(value, 4, f"{where}: box"))
     if not (box.x1 < box.x2 and box.y1 < box.y2):
         raise SamNerfError(f"{where}: box {value!r} has no area; expected x1 < x2 and y1 < y2")
     return box

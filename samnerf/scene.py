@@ -21,6 +21,7 @@ from jaxtyping import UInt8
 from samnerf.camera import Camera
 from samnerf.errors import SamNerfError
 from samnerf.feature_map import FeatureMap
+from samnerf.surface_samples import SurfaceSamples
 from samnerf.teachers.contracts import Encoder
 from samnerf.teachers.pairs import Kind
 from samnerf.view import DistilledView, ImageView, RenderedView, View
@@ -154,6 +155,10 @@ class TrainedScene:
     def rendered_view(self, camera: Camera, name: str) -> View:
         """Colour rendered and the encoders run on it, even if features could be rendered."""
         return RenderedView(name, camera, self.pipeline.model, self.encode)
+
+    def render_samples(self, camera: Camera) -> SurfaceSamples:
+        """What the rays of all pixels of a camera meet; on the CPU."""
+        return self.pipeline.model.render_samples(camera)
 
     def image_view(self, name: str) -> View:
         """The photograph itself, with the teachers run on it.

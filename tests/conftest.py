@@ -10,7 +10,13 @@ import torch
 from samnerf.camera import Camera
 from samnerf.feature_map import FeatureMap, cell_centres
 from samnerf.masks import MaskPrediction
+from samnerf.objects.layers import ObjectLayers
+from samnerf.objects.locking import Lock
+from samnerf.objects.probability_grid import ProbabilityGrid
+from samnerf.objects.support import Support
+from samnerf.prompts import PromptSet, WorldPoint
 from samnerf.scene import TrainedScene
+from samnerf.surface_samples import SurfaceSamples
 from samnerf.view import DistilledView, ImageView
 
 SIDE = 32
@@ -62,6 +68,12 @@ class ToyField:
         self.colour_renders += 1
         ids, distances = self.trace(camera, _pixel_centres(camera))
         return torch.eye(CHANNELS)[ids][..., 1:4], distances
+
+    def render_samples(self, camera):
+        """One sample for each ray, where it meets a square or the floor."""
+        pixels = _pixel_centres(camera).reshape(-1, 2)
+        places = camera.unproject(pixels, self.trace(camera, pixels)[1])
+        return SurfaceSamples(camera, places[:, None], torch.ones(len(places), 1))
 
     def render_feature_maps(self, camera):
         self.feature_renders += 1
@@ -209,6 +221,37 @@ class Toy:
         """Image point (x, y) of the middle of an object."""
         rows, columns = np.nonzero((field or ToyField()).ids(view.camera) == object_id)
         return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
+
+    @staticmethod
+    def grid(object_id=1, spacing=0.05, squares=SQUARES):
+        """1 on a square and a voxel above and below it, 0 beyond: its pixels are exactly those of the square."""
+        square = squares[object_id - 1]
+        side = round(2 * square.half / spacing) + 1
+        lower = torch.tensor([square.x - square.half, square.y - square.half, square.z - spacing])
+        return ProbabilityGrid(torch.ones(side, side, 3), lower, spacing)
+
+    @staticmethod
+    def lock(object_id=1, view_scores=(("a", 0.9), ("b", 0.8))):
+        """A square, locked without asking anybody."""
+        square = SQUARES[object_id - 1]
+        said = PromptSet(NAMES[object_id], world_points=(WorldPoint(square.x, square.y, square.z),))
+        return Lock(Toy.grid(object_id), dict(view_scores), said)
+
+    @staticmethod
+    def layers(*object_ids):
+        """Layers of squares under their own names; IDs are given in this order."""
+        layers = ObjectLayers()
+        for object_id in object_ids or NAMES:
+            layers = layers.add(Toy.lock(object_id), NAMES[object_id])
+        return layers
+
+    @staticmethod
+    def support(field=None, count=9, **camera):
+        """Views from a square of places above the floor."""
+        field = field or ToyField()
+        places = [(0.25 * (i % 3 - 1), 0.25 * (i // 3 - 1)) for i in range(count)]
+        views = [DistilledView(f"view_{i}", look_down(x, y, **camera), field) for i, (x, y) in enumerate(places)]
+        return Support(views, field.render_samples)
 
     @staticmethod
     def scene(field=None, checkpoint_hash="c0ffee"):

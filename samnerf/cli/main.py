@@ -27,7 +27,10 @@ COMMANDS = {
     "synthetic": Command("samnerf.cli.synthetic", "Synthetic", "write a ray-traced capture with exact ground truth"),
     "prepare": Command("samnerf.cli.prepare", "Prepare", "make a Mip-NeRF 360 or LLFF scene a capture"),
     "extract": Command("samnerf.cli.extract", "Extract", "run the teachers on every image of a capture"),
-    "segment": Command("samnerf.cli.segment", "Segment", "segment views of a trained scene by a prompt file"),
+    "segment": Command(
+        "samnerf.cli.segment", "Segment", "segment views of a trained scene by a prompt file or by locked objects"
+    ),
+    "lock": Command("samnerf.cli.lock", "Lock", "lock the objects of a prompt file in the world of a trained scene"),
     "image": Command("samnerf.cli.image", "Image", "segment pictures by clicks, boxes, words, or by nothing"),
     "image-app": Command("samnerf.cli.image_app", "ImageApp", "the same in the browser"),
     "demo": Command("samnerf.cli.demo", "Demo", "scene, features, training, masks and scores in one go"),

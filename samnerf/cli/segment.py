@@ -1,37 +1,48 @@
-"""`samnerf segment`: a prompt file on views of a trained scene, or on a photograph."""
+"""`samnerf segment`: a prompt file on views of a trained scene or on a photograph, or locked objects on views."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from samnerf.cli.scene_session import chosen_device, load_session
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from samnerf.camera import Camera
     from samnerf.prompts import PromptFile
+    from samnerf.scene import TrainedScene
     from samnerf.session import Session
 
 
 @dataclass
 class Segment:
-    """Segment views of a trained scene by a prompt file: masks, an ID map, overlays, heat maps and masks.json.
+    """Segment views of a trained scene by prompts or by locked objects: masks, an ID map, overlays and masks.json.
 
-    Interrupt it as you like: the same command goes on where it stopped.
+    Prompts give heat maps of what was said in words, too. Interrupt it as you like: the same command goes on where it
+    stopped.
     """
 
-    prompts: Path
+    prompts: Path | None = None
     """Prompt file (JSON): clicks, boxes, scribbles and phrases of each object."""
+    locks: Path | None = None
+    """Objects file (JSON) that samnerf lock wrote, instead of prompts."""
     config: Path | None = None
     """config.yml of a run, as ns-train wrote it."""
     image: Path | None = None
-    """A photograph to segment instead of a scene."""
+    """A photograph to segment instead of a scene; by prompts only."""
     cameras: str = "test"
     """Which views: test, train, all, or a camera path (JSON) that nerfstudio's viewer exported."""
     objects: tuple[str, ...] = ()
-    """Names of the objects to segment. Default: all that the prompt file has."""
+    """Names of the objects to segment. Default: all of the prompt file, or all locked ones that are not hidden."""
     output: Path = Path("outputs/segment")
     """Folder for the results."""
     teachers: str = "tiny"
     """Pair of teachers for --image; a scene knows its own."""
     refinements: int = 1
     """How often the mask decoder's answer is fed back to it."""
+    ignore_scene: bool = False
+    """Use --locks though they were made in another training of the scene."""
     device: str = "auto"
     """Where to compute, e.g. cpu or cuda; auto takes a GPU if there is one."""
 
@@ -46,41 +57,51 @@ class Segment:
 
         if (self.config is None) == (self.image is None):
             raise SamNerfError("give either --config RUN/config.yml or --image PHOTO")
+        if (self.prompts is None) == (self.locks is None):
+            raise SamNerfError("give either --prompts FILE or --locks FILE")
+        if self.locks is not None and self.config is None:
+            raise SamNerfError("objects are locked in the world of a scene; give its --config with --locks")
         # nerfstudio was written for an older torch, which says so in every other line.
         warnings.filterwarnings("ignore", module="nerfstudio|torch|timm")
-        # The prompt file is read first: a mistake in it should not wait for a scene to load.
-        whole = PromptFile.load(self.prompts)
-        ids = {prompts.name: i for i, prompts in enumerate(whole.objects, start=1)}
-        chosen = whole.select(list(self.objects)) if self.objects else whole
-        index = self._image(chosen, ids) if self.image is not None else self._scene(chosen, ids)
-        Console().print(f"masks of {len(chosen.objects)} objects: {index}", highlight=False, soft_wrap=True)
+        if self.prompts is None:
+            index = self._locks()
+        else:
+            # The prompt file is read first: a mistake in it should not wait for a scene to load.
+            whole = PromptFile.load(self.prompts)
+            ids = {prompts.name: i for i, prompts in enumerate(whole.objects, start=1)}
+            chosen = whole.select(list(self.objects)) if self.objects else whole
+            index = self._image(chosen, ids) if self.image is not None else self._scene(chosen, ids)
+        Console().print(f"masks: {index}", markup=False, highlight=False, soft_wrap=True)
 
     def _scene(self, prompts: "PromptFile", ids: dict[str, int]) -> Path:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        from samnerf.camera_path import load_camera_path
         from samnerf.export.segmentation import segment_scene
+
+        scene, cameras = self._scene_and_cameras()
+        session = self._session(scene.pair, prompts)
+        return _with_bar(
+            len(cameras), lambda done: segment_scene(scene, session, prompts, cameras, self.output, ids, done)
+        )
+
+    def _locks(self) -> Path:
+        from samnerf.export.lock_masks import segment_locks
+        from samnerf.objects.layer_files import load_layers
+
+        scene, cameras = self._scene_and_cameras()
+        assert self.locks is not None
+        layers = load_layers(self.locks, scene.checkpoint_hash, self.ignore_scene)
+        return _with_bar(
+            len(cameras), lambda done: segment_locks(scene, layers, cameras, self.output, self.objects, done)
+        )
+
+    def _scene_and_cameras(self) -> "tuple[TrainedScene, list[tuple[str, Camera]]]":
+        from samnerf.camera_path import load_camera_path
         from samnerf.scene import SPLITS, TrainedScene
 
         along_path = None if self.cameras in (*SPLITS, "all") else load_camera_path(Path(self.cameras))
         assert self.config is not None
-        scene = TrainedScene.load(self.config, self._device())
+        scene = TrainedScene.load(self.config, chosen_device(self.device))
         splits = SPLITS if self.cameras == "all" else (self.cameras,)
-        cameras = along_path or [one for split in splits for one in scene.cameras(split)]
-        session = self._session(scene.pair, prompts)
-        columns = (
-            TextColumn("segmenting {task.fields[view]}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns) as progress:
-            task = progress.add_task("segment", total=len(cameras), view="")
-
-            def done(view: str) -> None:
-                progress.update(task, advance=1, view=view)
-
-            return segment_scene(scene, session, prompts, cameras, self.output, ids, done)
+        return scene, along_path or [one for split in splits for one in scene.cameras(split)]
 
     def _image(self, prompts: "PromptFile", ids: dict[str, int]) -> Path:
         from samnerf.export.segmentation import segment_image
@@ -90,7 +111,7 @@ class Segment:
 
         assert self.image is not None
         feature_specs(self.teachers)
-        device = self._device()
+        device = chosen_device(self.device)
         pixels = read_image(self.image)
         view = ImageView(
             self.image.stem, pixels, lambda kind, image: load_encoder(self.teachers, kind, device).encode(image)
@@ -98,17 +119,19 @@ class Segment:
         return segment_image(view, self._session(self.teachers, prompts), prompts, self.output, ids)
 
     def _session(self, pair: str, prompts: "PromptFile") -> "Session":
-        from samnerf.session import Session
-        from samnerf.teachers.pairs import load_mask_decoder, load_text_decoder
-
-        device = self._device()
         words = any(said.phrase is not None for said in prompts.objects)
-        text_decoder = load_text_decoder(pair, device) if words else None
-        return Session(load_mask_decoder(pair, device), text_decoder, self.refinements)
+        return load_session(pair, words, chosen_device(self.device), self.refinements)
 
-    def _device(self) -> str:
-        import torch
 
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
+def _with_bar(count: int, segment: "Callable[[Callable[[str], None]], Path]") -> Path:
+    """Runs `segment` under a bar over views; it is given what it is to call with the name of each."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    words = TextColumn("segmenting {task.fields[view]}", markup=False)
+    with Progress(words, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
+        task = progress.add_task("segment", total=count, view="")
+
+        def done(view: str) -> None:
+            progress.update(task, advance=1, view=view)
+
+        return segment(done)

@@ -5,12 +5,25 @@ from collections.abc import Iterable
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+from scipy import ndimage
 
 
 def iou(first: Bool[np.ndarray, "height width"], second: Bool[np.ndarray, "height width"]) -> float:
     """Intersection over union, TP / (TP + FP + FN), 0 to 1; 1 if both masks are empty."""
     union = int((first | second).sum())
     return int((first & second).sum()) / union if union else 1.0
+
+
+def boundary_iou(
+    first: Bool[np.ndarray, "height width"], second: Bool[np.ndarray, "height width"], reach: float = 0.02
+) -> float:
+    """IoU of the rims of two masks (Cheng et al. 2021, arXiv:2103.16562); 1 if both masks are empty.
+
+    A rim holds those pixels of a mask that lie within `reach` of its contour, as a part of the image's diagonal; where
+    a mask ends at the image's border, that is contour too.
+    """
+    pixels = max(1, round(reach * math.hypot(*first.shape)))
+    return iou(_rim(first, pixels), _rim(second, pixels))
 
 
 def hit(peak: tuple[float, float], mask: Bool[np.ndarray, "height width"]) -> bool:
@@ -36,3 +49,9 @@ def mean(values: Iterable[float]) -> float:
     """Arithmetic mean; NaN for no values, so that nothing measured is never taken for a score."""
     listed = list(values)
     return sum(listed) / len(listed) if listed else math.nan
+
+
+def _rim(mask: Bool[np.ndarray, "height width"], pixels: int) -> Bool[np.ndarray, "height width"]:
+    square = np.ones((3, 3), bool)
+    inner = ndimage.binary_erosion(np.pad(mask, 1), square, iterations=pixels)
+    return mask & ~np.asarray(inner, bool)[1:-1, 1:-1]

@@ -3,7 +3,7 @@
     masks/<object>/<view>.png     0 or 255
     ids/<view>.png                uint8 up to 255 objects, uint16 beyond; 0 is background; where masks overlap, the
                                   one with the highest score wins
-    overlays/<view>.png           the view under translucent masks, with the prompts that were decoded
+    overlays/<view>.png           the view under translucent masks, with the prompts that were decoded there
     relevancy/<object>/<view>.png where a phrase fits (npy beside it: float16, 0 to 1)
     masks.json                    what is where, of whom, and how good (see `write_index`)
 
@@ -14,10 +14,11 @@ made, and a view with the same key is not made again.
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8, UInt16
@@ -25,7 +26,7 @@ from PIL import Image
 
 from samnerf import __version__
 from samnerf.atomic_files import atomic_path, read_json, write_json
-from samnerf.export.pictures import draw_prompts, heat_map, overlay, with_bar
+from samnerf.export.pictures import Colour, draw_prompts, heat_map, overlay, with_bar
 from samnerf.masks import paint_ids
 from samnerf.objects.palette import object_colour
 from samnerf.prompts import PromptSet
@@ -36,9 +37,38 @@ FORMAT = "samnerf-masks"
 VERSION = 1
 
 
+@runtime_checkable
+class ViewMask(Protocol):
+    """The mask of one object in one view, however it came about.
+
+    Attributes:
+        object_id, name: of the object.
+        score: predicted IoU, 0 to 1; 0 if there is nothing.
+        mask: made when it is asked for.
+        decoded: the prompt sets that went to the mask decoder, in pixels of the view.
+        reason: why there is nothing, in words; None if there is something.
+        relevancy: where its phrase fits the view, if it has one that was asked here.
+    """
+
+    @property
+    def object_id(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def mask(self) -> Bool[np.ndarray, "height width"]: ...
+    @property
+    def decoded(self) -> tuple[PromptSet, ...]: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def relevancy(self) -> Float[np.ndarray, "height width"] | None: ...
+
+
 @dataclass(frozen=True)
 class ObjectMask:
-    """What became of one object in one view.
+    """What a session answered for one object in one view.
 
     Attributes:
         object_id, name: of the object.
@@ -61,6 +91,16 @@ class ObjectMask:
         """The binary mask."""
         return self.answer.prediction.mask().cpu().numpy()
 
+    @property
+    def decoded(self) -> tuple[PromptSet, ...]:
+        """The prompt sets that went to the mask decoder."""
+        return self.answer.decoded
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is nothing; None if there is something."""
+        return self.answer.reason
+
 
 class MaskFolder:
     """The files of one run of `samnerf segment`.
@@ -69,13 +109,17 @@ class MaskFolder:
         folder: where everything goes.
         names: name of each object by its ID.
         key: what the masks depend on besides the view: prompts, checkpoint.
+        colours: of the objects, sRGB, 0 to 255, by ID; by default those of the palette.
     """
 
-    def __init__(self, folder: Path, names: dict[int, str], key: str) -> None:
+    def __init__(
+        self, folder: Path, names: dict[int, str], key: str, colours: Mapping[int, Colour] | None = None
+    ) -> None:
         self.folder = Path(folder)
         self.names = names
         self.key = key
-        self._folders = _folder_names(names)
+        self.colours = dict(colours) if colours is not None else {i: object_colour(i) for i in names}
+        self._folders = folder_names(names)
 
     def is_done(self, view: str, camera_key: str) -> bool:
         """Whether the view was made with the same prompts, checkpoint and camera, and its masks are all there."""
@@ -87,8 +131,21 @@ class MaskFolder:
             return False
         return all((self.folder / entry["file"]).exists() for entry in kept["masks"])
 
-    def write_view(self, view: View, camera_key: str, masks: Sequence[ObjectMask]) -> None:
-        """All files of one view; its record last."""
+    def write_view(
+        self,
+        view: View,
+        camera_key: str,
+        masks: Sequence[ViewMask],
+        ids: UInt16[np.ndarray, "height width"] | None = None,
+    ) -> None:
+        """All files of one view; its record last.
+
+        Args:
+            view: its picture is drawn under the overlay.
+            camera_key: what the masks depend on besides the folder's key.
+            masks: of all objects.
+            ids: ID of the object at each pixel, where that is known; by default see `id_map`.
+        """
         entries = []
         for one in masks:
             where = self._folders[one.object_id]
@@ -98,9 +155,10 @@ class MaskFolder:
             if one.relevancy is not None:
                 entry["relevancy"] = self._write_relevancy(view, where, one.relevancy)
             entries.append(entry)
-        write_png(self.folder / "ids" / f"{view.name}.png", id_map(masks, view.image_size))
-        visible = [(one.mask, object_colour(one.object_id)) for one in masks]
-        drawn = [(prompts, object_colour(one.object_id)) for one in masks for prompts in one.answer.decoded]
+        painted = id_map(masks, view.image_size) if ids is None else _narrow(ids)
+        write_png(self.folder / "ids" / f"{view.name}.png", painted)
+        visible = ((one.mask, self.colours[one.object_id]) for one in masks)
+        drawn = [(prompts, self.colours[one.object_id]) for one in masks for prompts in one.decoded]
         write_png(self.folder / "overlays" / f"{view.name}.png", draw_prompts(overlay(view.rgb, visible), drawn))
         height, width = view.image_size
         record = {"key": self._view_key(camera_key), "view": view.name, "height": height, "width": width}
@@ -110,7 +168,7 @@ class MaskFolder:
         """`masks.json` over the views that are done, in the order given; `about` says where they came from."""
         records = [read_json(self._record(view), "record") for view in views if self._record(view).exists()]
         objects = [
-            {"id": i, "name": name, "colour": list(object_colour(i)), "folder": f"masks/{self._folders[i]}"}
+            {"id": i, "name": name, "colour": list(self.colours[i]), "folder": f"masks/{self._folders[i]}"}
             for i, name in self.names.items()
         ]
         shown = [{key: record[key] for key in ("view", "height", "width")} for record in records]
@@ -142,12 +200,18 @@ class MaskFolder:
 
 
 def id_map(
-    masks: Sequence[ObjectMask], image_size: tuple[int, int]
+    masks: Sequence[ViewMask], image_size: tuple[int, int]
 ) -> UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]:
     """ID of the object at each pixel, 0 for none; where masks overlap the highest score wins, then the lowest ID."""
     ids = [one.object_id for one in masks]
     painted = paint_ids([one.mask for one in masks], ids, [one.score for one in masks], image_size)
     return painted.astype(np.uint8) if max(ids, default=0) <= 255 else painted
+
+
+def _narrow(
+    ids: UInt16[np.ndarray, "height width"],
+) -> UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]:
+    return ids.astype(np.uint8) if ids.max(initial=0) <= 255 else ids
 
 
 def write_png(path: Path, pixels: UInt8[np.ndarray, "..."] | UInt16[np.ndarray, "..."]) -> None:
@@ -174,7 +238,7 @@ def prompts_key(prompt_sets: Sequence[PromptSet], *others: str) -> str:
     return hashlib.sha256("\n".join([said, *others]).encode()).hexdigest()
 
 
-def _entry(view: View, one: ObjectMask, file: Path) -> dict[str, Any]:
+def _entry(view: View, one: ViewMask, file: Path) -> dict[str, Any]:
     rows, columns = np.nonzero(one.mask)
     bbox = [int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1] if len(rows) else None
     return {
@@ -190,14 +254,29 @@ def _entry(view: View, one: ObjectMask, file: Path) -> dict[str, Any]:
                 "points": [[round(p.x, 3), round(p.y, 3), p.label] for p in prompts.points],
                 "boxes": [[b.x1, b.y1, b.x2, b.y2] for b in prompts.boxes],
             }
-            for prompts in one.answer.decoded
+            for prompts in one.decoded
         ],
-        "reason": one.answer.reason,
+        "reason": one.reason,
     }
 
 
-def _folder_names(names: dict[int, str]) -> dict[int, str]:
+def folder_names(names: dict[int, str]) -> dict[int, str]:
     """A name for each object that every file system takes; the ID is added where two would be the same."""
-    plain = {i: re.sub(r"[^\w.-]+", "_", name).strip("._")[:80] or "object" for i, name in names.items()}
-    folded = [name.casefold() for name in plain.values()]
-    return {i: name if folded.count(name.casefold()) == 1 else f"{name}_{i}" for i, name in plain.items()}
+    plain = {i: _shortened(re.sub(r"[^\w.-]+", "_", name).strip("._")) or "object" for i, name in names.items()}
+    counts = Counter(name.casefold() for name in plain.values())
+    taken = {name.casefold() for name in plain.values() if counts[name.casefold()] == 1}
+    folders: dict[int, str] = {}
+    for i, name in plain.items():
+        folder = name
+        if counts[name.casefold()] > 1:
+            folder = f"{name}_{i}"
+            while folder.casefold() in taken:
+                folder += "_"
+            taken.add(folder.casefold())
+        folders[i] = folder
+    return folders
+
+
+def _shortened(name: str) -> str:
+    """At most 80 characters, and no more than a file system takes in UTF-8."""
+    return name[:80].encode()[:200].decode(errors="ignore")

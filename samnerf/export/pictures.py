@@ -3,7 +3,7 @@
 Pictures are 8-bit sRGB arrays. Drawing is done at a multiple of the size and reduced, so that thin lines are smooth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +27,7 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 def overlay(
     rgb: UInt8[np.ndarray, "height width 3"],
-    masks: Sequence[tuple[Bool[np.ndarray, "height width"], Colour]],
+    masks: Iterable[tuple[Bool[np.ndarray, "height width"], Colour]],
     opacity: float = 0.45,
     dimmed: float = 0.0,
 ) -> UInt8[np.ndarray, "height width 3"]:
@@ -35,22 +35,34 @@ def overlay(
 
     Args:
         rgb: the view.
-        masks: each with its object's colour.
+        masks: each with its object's colour; looked at one by one.
         opacity: of the fill, 0 to 1.
         dimmed: how much of colour and light is taken from the view, 0 to 1, so that masks stand out.
     """
     picture = rgb.astype(np.float32)
     grey = (picture @ LUMINANCE)[..., None]
     picture = (1 - 0.35 * dimmed) * ((1 - dimmed) * picture + dimmed * grey)
+    rims = []
     for mask, colour in masks:
         tone = np.array(colour, np.float32)
-        picture[mask] += opacity * (tone - picture[mask])
-    for mask, colour in masks:
+        window = _window_around(mask)
+        inside = mask[window]
+        picture[window][inside] += opacity * (tone - picture[window][inside])
         # The rim is drawn inside the mask, so that neighbours keep theirs; the image's own border is no rim.
-        inner = ndimage.binary_erosion(mask, iterations=max(1, min(rgb.shape[:2]) // 200), border_value=1)
-        rim = mask & ~np.asarray(inner, bool)
-        picture[rim] = 0.8 * np.array(colour, np.float32) + 0.2 * 255
+        inner = ndimage.binary_erosion(inside, iterations=max(1, min(rgb.shape[:2]) // 200), border_value=1)
+        rows, columns = np.nonzero(inside & ~np.asarray(inner, bool))
+        rims.append((rows + window[0].start, columns + window[1].start, 0.8 * tone + 0.2 * 255))
+    for rows, columns, tone in rims:
+        picture[rows, columns] = tone
     return picture.round().clip(0, 255).astype(np.uint8)
+
+
+def _window_around(mask: Bool[np.ndarray, "height width"]) -> tuple[slice, slice]:
+    """Rows and columns of a mask and one more on each side, as far as the picture goes; nothing around an empty one."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(max(0, rows[0] - 1), rows[-1] + 2), slice(max(0, columns[0] - 1), columns[-1] + 2)
 
 
 def heat_map(

@@ -67,3 +67,13 @@ class ImageSettings:
     def _check(self, name: str, right: bool, expected: str) -> None:
         if not right:
             raise SamNerfError(f"{name} is {getattr(self, name):g} but must {expected}")
+
+
+def automatic_settings(teachers: str) -> ImageSettings:
+    """Settings that suit automatic masks of a pair of teachers.
+
+    The tiny SAM's edges are softer than a released one's, and its machines have no GPU.
+    """
+    if teachers == "tiny":
+        return ImageSettings(points_per_side=16, iou_thres=0.7, stability_score_thresh=0.8)
+    return ImageSettings()

@@ -3,53 +3,23 @@
 IDs are never given twice, so that an ID in a file means one object for ever.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+import itertools
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import ndimage
 from torch import Tensor
 
 from samnerf.errors import SamNerfError
+from samnerf.objects.grid_algebra import difference, parts, union
 from samnerf.objects.locking import Lock
 from samnerf.objects.palette import object_colour
 from samnerf.objects.probability_grid import ProbabilityGrid
-from samnerf.prompts import PromptSet
-
-MOST_ID = 65535
-Colour = tuple[int, int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class SceneObject:
-    """An object of the world.
-
-    Attributes:
-        object_id: 1 to 65535, its own for ever.
-        name: differs from those of all other objects.
-        colour: sRGB, 0 to 255.
-        grid: where it is.
-        view_scores: IoU of the lock with what each view said, by name of the view; empty for made-up objects.
-        said: what it was locked by, in the world.
-        uncertain: why not to rely on it, in words; None if the views agreed.
-        visible: whether it is shown.
-    """
-
-    object_id: int
-    name: str
-    colour: Colour
-    grid: ProbabilityGrid
-    view_scores: dict[str, float] = field(default_factory=dict)
-    said: PromptSet = field(default_factory=PromptSet)
-    uncertain: str | None = None
-    visible: bool = True
-
-    @property
-    def consistency(self) -> float:
-        """Mean of the view scores, 0 to 1; 0 without views."""
-        return float(np.mean(list(self.view_scores.values()))) if self.view_scores else 0.0
+from samnerf.objects.scene_object import MOST_ID, Colour, SceneObject, object_name
+from samnerf.prompts import PromptSet, WorldPoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +29,31 @@ class ObjectLayers:
     Attributes:
         objects: the layers.
         next_id: of the next object; greater than all that were ever given.
+
+    Raises:
+        SamNerfError: if two objects share an ID or a name, or an ID is not below the next one.
     """
 
     objects: tuple[SceneObject, ...] = ()
     next_id: int = 1
+
+    def __post_init__(self) -> None:
+        names: dict[int, str] = {}
+        for one in self.objects:
+            if one.object_id in names:
+                raise SamNerfError(f"objects {names[one.object_id]!r} and {one.name!r} share the ID {one.object_id}")
+            if one.object_id >= self.next_id:
+                raise SamNerfError(
+                    f"object {one.name!r} has ID {one.object_id}, but the next to be given is {self.next_id}"
+                )
+            names[one.object_id] = one.name
+        if doubled := [name for name, count in Counter(names.values()).items() if count > 1]:
+            raise SamNerfError(f"two objects are called {doubled[0]!r}; names must differ")
+
+    def find(self, name: str) -> SceneObject | None:
+        """The object of a name, if there is one."""
+        wanted = unicodedata.normalize("NFC", name).strip()
+        return next((one for one in self.objects if one.name == wanted), None)
 
     def named(self, name: str) -> SceneObject:
         """The object of a name.
@@ -70,17 +61,17 @@ class ObjectLayers:
         Raises:
             SamNerfError: if there is none.
         """
-        for one in self.objects:
-            if one.name == name:
-                return one
-        known = ", ".join(repr(one.name) for one in self.objects) or "none"
-        raise SamNerfError(f"no object is called {name!r}; there is {known}")
+        found = self.find(name)
+        if found is None:
+            some = [repr(one.name) for one in self.objects[:5]] + ["..."] * (len(self.objects) > 5)
+            raise SamNerfError(f"no object is called {name!r}; there is {', '.join(some) or 'none'}")
+        return found
 
     def add(self, found: Lock, name: str, colour: Colour | None = None) -> "ObjectLayers":
         """One more object, at the end.
 
         Raises:
-            SamNerfError: if the name is blank or taken, or no ID is left.
+            SamNerfError: if the name is blank or taken, that is no colour, or no ID is left.
         """
         return self._append(name, found.grid, colour, found.view_scores, found.said, found.uncertain)
 
@@ -99,10 +90,8 @@ class ObjectLayers:
         Raises:
             SamNerfError: if there is no such object, or that is no colour.
         """
-        if len(colour) != 3 or not all(0 <= part <= 255 for part in colour):
-            raise SamNerfError(f"colour of {name!r} is {colour!r} but must be three numbers 0 to 255")
         one = self.named(name)
-        return self._with(one, replace(one, colour=tuple(int(part) for part in colour)))  # type: ignore[arg-type]
+        return self._with(one, replace(one, colour=colour))
 
     def show(self, name: str, visible: bool) -> "ObjectLayers":
         """Show or hide an object.
@@ -125,6 +114,14 @@ class ObjectLayers:
         )
         return self._with(one, changed)
 
+    def put(self, name: str, found: Lock) -> "ObjectLayers":
+        """The object of this name locked anew, or one more.
+
+        Raises:
+            SamNerfError: if the name is blank, or no ID is left.
+        """
+        return self.add(found, name) if self.find(name) is None else self.relock(name, found)
+
     def delete(self, name: str) -> "ObjectLayers":
         """Without an object; its ID is not given again.
 
@@ -140,21 +137,21 @@ class ObjectLayers:
         Raises:
             SamNerfError: if fewer than two are given, one does not exist, or the new name is taken by another.
         """
-        merged = [self.named(name) for name in dict.fromkeys(names)]
+        # By identity, because an object may be named twice.
+        merged = list({id(one): one for one in map(self.named, names)}.values())
         if len(merged) < 2:
             raise SamNerfError(f"merge needs two objects or more, not {', '.join(map(repr, names)) or 'none'}")
         first = merged[0]
         rest = replace(self, objects=tuple(one for one in self.objects if one not in merged[1:]))
-        grids = [one.grid for one in merged]
-        extent = torch.stack([g.lower for g in grids]).amin(dim=0), torch.stack([g.upper for g in grids]).amax(dim=0)
-        united = _resampled(extent, min(g.spacing for g in grids), lambda places: _greatest(grids, places))
-        points = tuple(point for one in merged for point in one.said.world_points)
+        grid = union([one.grid for one in merged])
+        # What one of them was told not to be may be another of them.
+        points = [p for one in merged for p in one.said.world_points if p.label == 1 or not _inside(grid, p)]
         whole = replace(
             first,
-            name=rest._free_name(new, besides=first) if new else first.name,
-            grid=united,
+            name=rest._free_name(new, besides=first) if new is not None else first.name,
+            grid=grid,
             view_scores={},
-            said=replace(first.said, world_points=points),
+            said=replace(first.said, world_points=tuple(points)),
             uncertain=next((one.uncertain for one in merged if one.uncertain), None),
         )
         return rest._with(first, whole)
@@ -166,44 +163,34 @@ class ObjectLayers:
             SamNerfError: if one does not exist, or nothing would be left.
         """
         one = self.named(name)
-        taken = [self.named(other).grid for other in others if other != name]
-        values = one.grid.values * (1 - _greatest(taken, one.grid.centres)) if taken else one.grid.values
-        if not bool((values > 0.5).any()):
-            raise SamNerfError(f"nothing is left of {name!r} without {', '.join(map(repr, others))}")
-        return self._with(one, replace(one, grid=replace(one.grid, values=values)))
+        left = difference(one.grid, [self.named(other).grid for other in others])
+        if not bool((left.values > 0.5).any()):
+            raise SamNerfError(f"nothing is left of {name!r} without {', '.join(map(repr, others)) or 'anything'}")
+        return self._with(one, replace(one, grid=left))
 
     def split(self, name: str) -> "ObjectLayers":
         """An object's parts that do not touch, each for itself: the largest keeps name, colour and ID.
 
-        Parts of less than a hundredth of the whole stay with the largest.
+        What was said goes with the part that it was said of; see `samnerf.objects.grid_algebra.parts`.
 
         Raises:
             SamNerfError: if there is no such object, or it is in one piece.
         """
         one = self.named(name)
-        labels, count = ndimage.label((one.grid.values > 0.5).numpy(), np.ones((3, 3, 3)))  # type: ignore[misc]
-        sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-        parts = [label for label in np.argsort(-sizes, kind="stable") + 1 if sizes[label - 1] >= 0.01 * sizes.sum()]
-        if len(parts) < 2:
+        found = parts(one.grid)
+        if len(found) < 2:
             raise SamNerfError(f"object {name!r} is in one piece; lock one of its parts and subtract it instead")
-        # Soft edges go with the nearest part.
-        nearest = ndimage.distance_transform_edt(  # type: ignore[misc]
-            ~np.isin(labels, parts), return_distances=False, return_indices=True
-        )
-        owner = torch.from_numpy(labels[tuple(nearest)])
-
-        def part(label: int) -> ProbabilityGrid:
-            return replace(one.grid, values=torch.where(owner == label, one.grid.values, torch.zeros(())))
-
-        layers = self._with(one, replace(one, grid=part(int(parts[0])), view_scores={}))
-        for number, label in enumerate(parts[1:], start=2):
-            free = next(
-                candidate
-                for candidate in (f"{name} {n}" for n in range(number, MOST_ID))
-                if candidate not in {other.name for other in layers.objects}
+        layers = self._with(one, replace(one, grid=found[0], view_scores={}, said=_said_of(one.said, found[0])))
+        for part in found[1:]:
+            layers = layers._append(
+                layers.numbered(one.name, 2), part, None, {}, _said_of(one.said, part), one.uncertain
             )
-            layers = layers._append(free, part(int(label)), None, {}, one.said, one.uncertain)
         return layers
+
+    def numbered(self, name: str, first: int = 1) -> str:
+        """The name with the smallest number behind it, from `first`, that no object has yet: "cube 2"."""
+        taken = {one.name for one in self.objects}
+        return next(free for n in itertools.count(first) if (free := f"{object_name(name)} {n}") not in taken)
 
     def _append(
         self,
@@ -216,15 +203,13 @@ class ObjectLayers:
     ) -> "ObjectLayers":
         if self.next_id > MOST_ID:
             raise SamNerfError(f"there is no ID left for {name!r}; a scene may have {MOST_ID} objects in its life")
-        new = SceneObject(
-            self.next_id, self._free_name(name), colour or object_colour(self.next_id), grid, view_scores, said, uncertain
-        )
+        if colour is None:
+            colour = object_colour(self.next_id)
+        new = SceneObject(self.next_id, self._free_name(name), colour, grid, view_scores, said, uncertain)
         return ObjectLayers((*self.objects, new), self.next_id + 1)
 
     def _free_name(self, name: str, besides: SceneObject | None = None) -> str:
-        name = name.strip()
-        if not name:
-            raise SamNerfError("an object needs a name")
+        name = object_name(name)
         if any(one.name == name for one in self.objects if one is not besides):
             raise SamNerfError(f"another object is called {name!r}; names must differ")
         return name
@@ -233,19 +218,16 @@ class ObjectLayers:
         return replace(self, objects=tuple(new if one is old else one for one in self.objects))
 
 
-def exclusive(probabilities: Float[Tensor, "objects *points"]) -> Float[Tensor, "objects *points"]:
+def exclusive(probabilities: Float[Tensor, "objects ..."]) -> Float[Tensor, "objects ..."]:
     """Probabilities of several objects at the same places, scaled down where they sum to more than 1."""
     return probabilities / probabilities.sum(dim=0, keepdim=True).clamp_min(1)
 
 
-def _greatest(grids: Iterable[ProbabilityGrid], places: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points"]:
-    return torch.stack([grid.at(places) for grid in grids]).amax(dim=0)
+def _inside(grid: ProbabilityGrid, point: WorldPoint) -> bool:
+    return float(grid.at(torch.tensor([point.x, point.y, point.z]))) > 0.5
 
 
-def _resampled(extent, spacing, probability) -> ProbabilityGrid:
-    """A grid over an extent; coarser than asked for where it would have too many voxels."""
-    lower, upper = extent
-    spacing = max(spacing, float((upper - lower).max()) / 255)
-    shape = [int(count) for count in ((upper - lower) / spacing).ceil().long() + 1]
-    empty = ProbabilityGrid(torch.zeros(shape), lower, spacing)
-    return replace(empty, values=probability(empty.centres))
+def _said_of(said: PromptSet, part: ProbabilityGrid) -> PromptSet:
+    """What was said, but for positive points that lie beside a part."""
+    points = [p for p in said.world_points if p.label == 0 or bool(part.holds(torch.tensor([p.x, p.y, p.z])))]
+    return replace(said, world_points=tuple(points))

@@ -1,9 +1,9 @@
 """Locking: from what was said in one view to a grid of probabilities in the world.
 
-The mask of the prompted view gives world points; every support view that sees them is prompted there, and the rays of all
-views vote on where the object is. A click may mean more in one view than in another, so the votes are read at several
-levels: each gives a hypothesis, whose own masks become boxes and clicks for every view. The hypothesis holds of which the
-views then say again what it says itself; their second answers are the final votes.
+The mask of the prompted view gives world points; every support view that sees them is prompted there, and the rays of
+all views vote on where the object is. A click may mean more in one view than in another, so the votes are read at several
+levels: each gives a hypothesis, whose own masks become boxes and clicks. The hypothesis holds of which the views then say
+again what it says itself; what all views answer to that one are the final votes.
 """
 
 from collections.abc import Sequence
@@ -26,6 +26,8 @@ from samnerf.view import View
 
 LEVELS = (0.5, 0.7, 0.85)
 """Shares of the votes at which hypotheses are read off."""
+ASKED = 12
+"""Views, about, that choose among hypotheses; all are asked for the one that is chosen."""
 SAME = 0.9
 """IoU from which on two hypotheses are one."""
 CERTAIN = 0.75
@@ -43,12 +45,14 @@ class Lock:
         view_scores: IoU between what each view answers and what the grid shows there, by name of the view.
         said: the prompts in the world, for the record.
         neighbour: a lookalike that touches it and was told apart from it; None if there is none.
+        asked: the views that were asked.
     """
 
     grid: ProbabilityGrid
     view_scores: dict[str, float]
     said: PromptSet
     neighbour: ProbabilityGrid | None = None
+    asked: tuple[SupportView, ...] = ()
 
     @property
     def consistency(self) -> float:
@@ -89,16 +93,33 @@ def lock(
     first = Vote(here, here.on_grid(answer.prediction.mask().cpu()))
     if not first.mask.any():
         raise SamNerfError(f"object {prompts.name!r} cannot be locked: {answer.reason or 'its mask is empty'}")
+    return lock_vote(session, support, first, world_prompts(here, prompts, first.mask), progress)
+
+
+def lock_vote(
+    session: Session, support: Support, first: Vote, said: PromptSet, progress: Progress = lambda *_: None
+) -> Lock:
+    """Find in the world what one view shows.
+
+    Args:
+        session: the decoders.
+        support: the scene's views.
+        first: what the view shows; its mask is not empty.
+        said: world points on the object, as from `world_prompts`.
+        progress: see `Progress`.
+
+    Raises:
+        SamNerfError: if it is nowhere in the world.
+    """
     points = first.surface
     if not len(points):
         raise SamNerfError(
-            f"object {prompts.name!r} cannot be locked: where it was prompted in view {view.name!r} there is no "
+            f"object {said.name!r} cannot be locked: where it was prompted in view {first.by.name!r} there is no "
             "surface within reach, as in a sky; click on something solid"
         )
-    said = world_prompts(here, prompts, first.mask)
-    views = support.chosen(view, points)
+    views = support.chosen(first.by.view, points)
     verdict = agreed([first, *first_votes(session, views, said, progress)])
-    return refined_lock(session, [here, *views], _hypotheses(verdict.grid, said), said, progress)
+    return refined_lock(session, [first.by, *views], _hypotheses(verdict.grid, said), said, progress)
 
 
 def refined_lock(
@@ -117,13 +138,14 @@ def refined_lock(
         said: world points; may have none.
         progress: see `Progress`.
     """
-    verdicts = [judged(session, views, hypothesis, said, progress) for hypothesis in hypotheses]
+    some = views[:: max(1, len(views) // ASKED)]
+    verdicts = [judged(session, some, hypothesis, said, progress) for hypothesis in hypotheses]
     verdict = max(verdicts, key=lambda one: one.confirmed)
     verdict = judged(session, views, verdict.grid, said, progress)
     parts = separated(session, views, verdict.grid, said, progress)
     if parts is None:
-        return _finished(verdict, said)
-    return replace(_finished(judged(session, views, parts[0], said, progress), said), neighbour=parts[1])
+        return _finished(verdict, said, views)
+    return replace(_finished(judged(session, views, parts[0], said, progress), said, views), neighbour=parts[1])
 
 
 def world_prompts(here: SupportView, prompts: PromptSet, mask: Bool[np.ndarray, "rows columns"]) -> PromptSet:
@@ -146,17 +168,17 @@ def world_prompts(here: SupportView, prompts: PromptSet, mask: Bool[np.ndarray, 
     for scribble in prompts.scribbles:
         clicks += scribble.clicks
     points = [lifted(click.y * rows / height, click.x * columns / width, click.label) for click in clicks]
-    points += [lifted(row, column, 1) for row, column in interior_points(mask, 3)]
+    points += [lifted(row + 0.5, column + 0.5, 1) for row, column in interior_points(mask, 3)]
     return PromptSet(prompts.name, world_points=prompts.world_points + tuple(points))
 
 
-def _finished(verdict: Verdict, said: PromptSet) -> Lock:
+def _finished(verdict: Verdict, said: PromptSet, views: Sequence[SupportView]) -> Lock:
     scores = {
         vote.by.name: vote.agreement(verdict.grid)
         for vote in verdict.votes
         if grid_mask(vote.by.alpha(verdict.grid)).sum() >= LEAST_RAYS
     }
-    return Lock(verdict.grid, scores, said)
+    return Lock(verdict.grid, scores, said, asked=tuple(views))
 
 
 def _hypotheses(grid: ProbabilityGrid, said: PromptSet) -> list[ProbabilityGrid]:

@@ -1,8 +1,8 @@
 """Two things that look alike and touch, taken for one: how that is noticed, and undone.
 
-A box around one of two things gives that thing, and a box around the other gives the other. A box around one half of a
-single thing gives the thing, or something that is no half. So a grid is cut in two where it falls apart most easily, the
-views are asked for each part, and the parts are two things if they stay apart and still make up the whole.
+A box around one of two things gives that thing, and a box around the other gives the other. A box around one half of
+a single thing gives the thing, or something that is no half. So a grid is cut in two between its two bulks, the views
+are asked for each part, and the parts are two things if they stay apart and still make up the whole.
 """
 
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ def _cut(whole: ProbabilityGrid, said: PromptSet) -> tuple[ProbabilityGrid, Prob
 
 
 def _two_means(points: Float[Tensor, "points 3"]) -> Float[Tensor, "2 3"]:
-    """Lloyd's algorithm (1982) for two means, begun on either side of the longest axis, so that it is no matter of luck."""
+    """Lloyd's algorithm (1982), begun on either side of the longest axis, so that it is no matter of luck."""
     centred = points - points.mean(dim=0)
     along = centred @ torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -1]
     middles = torch.stack([points[along > 0].mean(dim=0), points[along <= 0].mean(dim=0)])

@@ -16,6 +16,7 @@ from torch.nn import functional
 from samnerf.camera import Camera
 from samnerf.objects.probability_grid import ProbabilityGrid
 from samnerf.surface_samples import SurfaceSamples
+from samnerf.teachers.pairs import Kind
 from samnerf.view import View
 
 RAYS = 128
@@ -45,11 +46,10 @@ class SupportView:
     @cached_property
     def samples(self) -> SurfaceSamples:
         """What the rays meet; rendered when first asked for."""
-        assert self.view.camera is not None
         height, width = self.view.image_size
         scale = min(1.0, RAYS / max(height, width))
         size = max(1, round(height * scale)), max(1, round(width * scale))
-        return self._render_samples(self.view.camera.scaled(*size))
+        return self._render_samples(_camera(self.view).scaled(*size))
 
     @property
     def grid_size(self) -> tuple[int, int]:
@@ -85,48 +85,71 @@ class Support:
     Args:
         views: every view that could serve, with cameras.
         render_samples: of the scene.
+        most_views: how many are asked about one object at most.
     """
 
-    def __init__(self, views: Sequence[View], render_samples: RenderSamples) -> None:
+    def __init__(self, views: Sequence[View], render_samples: RenderSamples, most_views: int = MOST_VIEWS) -> None:
         self._render_samples = render_samples
+        self._most_views = most_views
         self.views = [SupportView(view, render_samples) for view in views]
 
     def of(self, view: View) -> SupportView:
         """A view with its rays; one of the support's own if it is among them."""
         return next((one for one in self.views if one.name == view.name), SupportView(view, self._render_samples))
 
-    def chosen(self, first: View, points: Float[Tensor, "points 3"], count: int = MOST_VIEWS) -> list[SupportView]:
+    def prepare(self, kind: Kind) -> None:
+        """Render now what views keep, features of a kind and rays; else the first object waits for them."""
+        for one in self.views:
+            one.view.feature_map(kind)
+            assert one.samples
+
+    def spread(self, count: int | None = None) -> list[SupportView]:
+        """Views from places as different as can be, the first of them first; by default as many as the support asks."""
+        count = self._most_views if count is None else count
+        positions = torch.stack([_camera(one.view).position for one in self.views])
+        order = _spread(positions, count, (positions - positions[0]).norm(dim=1).index_fill(0, torch.tensor(0), 1e9))
+        return [self.views[i] for i in order]
+
+    def chosen(self, first: View, points: Float[Tensor, "points 3"], count: int | None = None) -> list[SupportView]:
         """Views that look at world points, from places as different as can be; what hides the points is not asked.
 
         Args:
             first: the first place; a view of this name is among the chosen only as itself.
             points: of the object.
-            count: at most.
+            count: at most; by default as many as the support asks.
         """
-        assert first.camera is not None
         looking = [one for one in self.views if one.name != first.name and _looks_at(one.view, points)]
         if not looking:
             return []
         centre = points.mean(dim=0)
 
         def direction(view: View) -> Float[Tensor, "3"]:
-            assert view.camera is not None
-            return functional.normalize(view.camera.position - centre, dim=0)
+            return functional.normalize(_camera(view).position - centre, dim=0)
 
         directions = torch.stack([direction(one.view) for one in looking])
-        nearest = (directions - direction(first)).norm(dim=1)
-        chosen: list[SupportView] = []
-        while len(chosen) < min(count, len(looking)):
-            furthest = int(nearest.argmax())
-            chosen.append(looking[furthest])
-            nearest = torch.minimum(nearest, (directions - directions[furthest]).norm(dim=1))
-            nearest[furthest] = -1
-        return chosen
+        most = self._most_views if count is None else count
+        order = _spread(directions, most, (directions - direction(first)).norm(dim=1))
+        return [looking[i] for i in order]
+
+
+def _spread(places: Float[Tensor, "places 3"], count: int, distances: Float[Tensor, " places"]) -> list[int]:
+    """Places each as far as can be from those before; `distances` are those from what was taken already."""
+    chosen: list[int] = []
+    while len(chosen) < min(count, len(places)):
+        furthest = int(distances.argmax())
+        chosen.append(furthest)
+        distances = torch.minimum(distances, (places - places[furthest]).norm(dim=1))
+        distances[furthest] = -1
+    return chosen
+
+
+def _camera(view: View) -> Camera:
+    assert view.camera is not None
+    return view.camera
 
 
 def _looks_at(view: View, points: Float[Tensor, "points 3"]) -> bool:
-    assert view.camera is not None
-    _, _, inside = view.camera.project(points)
+    _, _, inside = _camera(view).project(points)
     return bool(inside.float().mean() >= 0.5)
 
 

@@ -62,9 +62,7 @@ class Verdict:
     confirmed: float
 
 
-def first_votes(
-    session: Session, views: Sequence[SupportView], said: PromptSet, progress: Progress
-) -> list[Vote]:
+def first_votes(session: Session, views: Sequence[SupportView], said: PromptSet, progress: Progress) -> list[Vote]:
     """Masks of all views that see a positive one of the world points."""
     votes = []
     for done, one in enumerate(views, start=1):
@@ -78,11 +76,11 @@ def first_votes(
 
 def agreed(votes: Sequence[Vote], confirmed: float = 1.0) -> Verdict:
     """The votes' grid, after views that contradict it have lost weight."""
-    grid = _grid(votes)
     for _ in range(REWEIGHTINGS):
+        # Only the rays that voted ask this grid, so nothing needs to be filled in.
+        grid = _grid(votes, filled=False)
         votes = [replace(vote, weight=_trust(vote, grid)) for vote in votes]
-        grid = _grid(votes)
-    return Verdict(grid, tuple(votes), confirmed)
+    return Verdict(_grid(votes, filled=True), tuple(votes), confirmed)
 
 
 def judged(
@@ -135,11 +133,11 @@ def _trust(vote: Vote, grid: ProbabilityGrid) -> float:
     return max(0.01, vote.agreement(grid)) ** 3
 
 
-def _grid(votes: Sequence[Vote]) -> ProbabilityGrid:
+def _grid(votes: Sequence[Vote], filled: bool) -> ProbabilityGrid:
     extent = seen_extent(torch.cat([vote.surface for vote in votes]))
     samples = [vote.by.samples for vote in votes]
     weighed = ((s.positions, vote.weight * s.weights, vote.inside) for s, vote in zip(samples, votes, strict=True))
-    return vote_grid(weighed, extent)
+    return vote_grid(weighed, extent, filled=filled)
 
 
 def _prompts_of(one: SupportView, shown: Bool[np.ndarray, "rows columns"], said: PromptSet) -> PromptSet:

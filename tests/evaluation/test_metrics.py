@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from samnerf.evaluation.metrics import hit, iou, mean, psnr, relevancy_peak
+from samnerf.evaluation.metrics import boundary_iou, hit, iou, mean, psnr, relevancy_peak
 
 
 def mask(*rows):
@@ -57,3 +57,24 @@ def test_psnr_does_not_wrap_around():
 def test_the_mean_of_nothing_is_no_number():
     assert math.isnan(mean([]))
     assert mean(iter([1.0, 2.0])) == 1.5
+
+
+def test_rims_reach_two_hundredths_of_the_diagonal():
+    mask = np.zeros((60, 80), bool)  # diagonal 100: rims of two pixels
+    mask[10:30, 10:30] = True
+    inner = np.zeros_like(mask)
+    inner[12:28, 12:28] = True
+    hollow = mask & ~inner
+    assert boundary_iou(mask, mask) == 1
+    assert boundary_iou(mask, hollow) == 1
+    shifted = np.roll(mask, 20, axis=1)
+    assert boundary_iou(mask, shifted) == 0
+    assert boundary_iou(mask, np.zeros_like(mask)) == 0
+    assert boundary_iou(np.zeros_like(mask), np.zeros_like(mask)) == 1
+
+
+def test_the_border_of_the_image_is_contour():
+    whole = np.ones((60, 80), bool)
+    rim = whole.copy()
+    rim[2:-2, 2:-2] = False
+    assert boundary_iou(whole, rim) == 1

@@ -1,10 +1,12 @@
-"""Soft mattes as PNG: sixteen bits, rounded to the nearest."""
+"""Soft mattes as PNG: sixteen bits, rounded to the nearest; and the folders of masks."""
+
+import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from samnerf.export.mask_files import write_soft_matte
+from samnerf.export.mask_files import MaskFolder, write_soft_matte
 
 
 @pytest.mark.parametrize("size", [(1, 1), (19, 24), (2160, 4096)])
@@ -30,3 +32,12 @@ def test_an_alpha_that_is_none_is_refused(tmp_path, value):
     with pytest.raises(ValueError, match="values that are not from 0 to 1"):
         write_soft_matte(tmp_path / "a.png", np.full((2, 2), value, np.float32))
     assert not list(tmp_path.iterdir())
+
+
+def test_folders_of_objects_differ_and_are_short_enough_for_a_file_system(tmp_path):
+    names = {1: "a 2", 2: "a!", 3: "a?", 4: "A 2", 5: "\U0001e900" * 90, 6: "куб"}
+    entries = json.loads(MaskFolder(tmp_path, names, "key").write_index([], {}).read_text())["objects"]
+    folders = [entry["folder"].removeprefix("masks/") for entry in entries]
+    assert len({folder.casefold() for folder in folders}) == len(names)
+    assert all(len(folder.encode()) <= 210 for folder in folders)
+    assert folders[5] == "куб"

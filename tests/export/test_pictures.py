@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from samnerf.export.pictures import Sheet, colour_bar, draw_prompts, draw_sheet, heat_map, overlay, with_bar
 from samnerf.prompts import Box, Point, PromptSet, Scribble
@@ -87,3 +88,20 @@ def test_a_sheet_has_room_for_every_picture_and_word():
 def test_a_row_needs_a_picture_for_every_column():
     with pytest.raises(ValueError, match="row 'a' has 1 pictures for 2 columns"):
         draw_sheet(Sheet("t", "s", ["x", "y"], [("a", [(GREY, "")])]))
+
+
+def test_masks_may_come_one_by_one_and_overlap():
+    random = np.random.default_rng(0)
+    rgb = random.integers(0, 256, (450, 500, 3), dtype=np.uint8)
+    masks = []
+    for top, left, height, width in ((0, 0, 200, 300), (100, 250, 350, 250), (40, 60, 1, 1), (5, 5, 0, 0)):
+        mask = np.zeros((450, 500), bool)
+        mask[top : top + height, left : left + width] = True
+        masks.append((mask, tuple(random.integers(0, 256, 3).tolist())))
+    expected = rgb.astype(np.float32)
+    for mask, colour in masks:
+        expected[mask] += 0.45 * (np.array(colour, np.float32) - expected[mask])
+    for mask, colour in masks:
+        inner = ndimage.binary_erosion(mask, iterations=2, border_value=1)
+        expected[mask & ~inner] = 0.8 * np.array(colour, np.float32) + 0.2 * 255
+    assert np.array_equal(overlay(rgb, iter(masks)), expected.round().clip(0, 255).astype(np.uint8))

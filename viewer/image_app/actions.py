@@ -7,7 +7,7 @@ from pathlib import Path
 
 from samnerf.errors import SamNerfError
 from samnerf.images.segmentation import ImageSegmenter
-from samnerf.images.settings import ImageSettings
+from samnerf.images.settings import ImageSettings, automatic_settings
 from samnerf.preprocessing.images import read_picture
 from samnerf.prompts import Phrase
 from samnerf.view import View
@@ -33,10 +33,8 @@ class Actions:
 
     @property
     def everything_settings(self) -> ImageSettings:
-        """How everything is found at first. The tiny SAM's edges are softer, and its machines have no GPU."""
-        if self.segmenter.teachers == "tiny":
-            return ImageSettings(points_per_side=16, iou_thres=0.7, stability_score_thresh=0.8)
-        return ImageSettings()
+        """How everything is found at first."""
+        return automatic_settings(self.segmenter.teachers)
 
     def open_example(self, desk: Desk | None, number: int) -> Desk:
         """One of the examples, with what is said of it."""

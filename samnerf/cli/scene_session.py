@@ -1,0 +1,31 @@
+"""What commands on a trained scene begin with: where to compute, and the decoders of the scene's teachers."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from samnerf.session import Session
+
+
+def chosen_device(device: str) -> str:
+    """The device of this name; "auto" takes a GPU if there is one."""
+    import torch
+
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load_session(pair: str, words: bool, device: str, refinements: int = 1) -> "Session":
+    """A session with the decoders of a pair of teachers.
+
+    Args:
+        pair: of teachers, e.g. "tiny".
+        words: whether phrases are to be understood.
+        device: where to compute.
+        refinements: how often the mask decoder's answer is fed back to it.
+    """
+    from samnerf.session import Session
+    from samnerf.teachers.pairs import load_mask_decoder, load_text_decoder
+
+    text_decoder = load_text_decoder(pair, device) if words else None
+    return Session(load_mask_decoder(pair, device), text_decoder, refinements)
