@@ -22,6 +22,7 @@ FLOORS = {
     "samnerf.demo": 5,
     "samnerf.viewer": 5,
     "samnerf.nuke": 5,
+    "samnerf.server": 5,
     "samnerf.export": 4,
     "samnerf.evaluation": 4,
     "samnerf.images": 3,

@@ -31,8 +31,12 @@ COMMANDS = {
         "samnerf.cli.segment", "Segment", "segment views of a trained scene by a prompt file or by locked objects"
     ),
     "lock": Command("samnerf.cli.lock", "Lock", "lock the objects of a prompt file in the world of a trained scene"),
+    "export": Command("samnerf.cli.export", "Export", "locked objects as masks, mattes, videos, points, meshes and more"),
     "image": Command("samnerf.cli.image", "Image", "segment pictures by clicks, boxes, words, or by nothing"),
     "image-app": Command("samnerf.cli.image_app", "ImageApp", "the same in the browser"),
+    "serve": Command("samnerf.cli.serve", "Serve", "the same over HTTP, for other programs"),
+    "serve-nuke": Command("samnerf.cli.serve_nuke", "ServeNuke", "the frame server for Nuke's ML client"),
+    "view": Command("samnerf.cli.view", "View", "a trained scene in the browser: click, name and lock its objects"),
     "demo": Command("samnerf.cli.demo", "Demo", "scene, features, training, masks and scores in one go"),
     "download": Command("samnerf.cli.download", "Download", "fetch and check weights of the released teachers"),
     "train-teachers": Command("samnerf.cli.train_teachers", "TrainTeachers", "train the tiny SAM and the tiny CLIPSeg"),

@@ -1,4 +1,4 @@
-"""Cameras of ours as nerfstudio's."""
+"""Cameras of ours as nerfstudio's, and back."""
 
 import torch
 from nerfstudio.cameras.cameras import Cameras, CameraType
@@ -17,4 +17,17 @@ def to_nerfstudio(camera: Camera) -> Cameras:
         height=camera.height,
         width=camera.width,
         camera_type=CameraType.PERSPECTIVE,
+    )
+
+
+def from_nerfstudio(cameras: Cameras) -> Camera:
+    """The pinhole camera with the pose, focal lengths and size of a batch of one; its lens is left out."""
+    return Camera(
+        cameras.camera_to_worlds.reshape(-1, 3, 4)[0].detach().cpu().float(),
+        float(cameras.fx),
+        float(cameras.fy),
+        float(cameras.cx),
+        float(cameras.cy),
+        int(cameras.height),
+        int(cameras.width),
     )

@@ -5,20 +5,23 @@ This is the whole of `samnerf-no-distill`, and what `model.py` adds features to.
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest import mock
 
 import torch
 from jaxtyping import Float
+from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.cameras.rays import RayBundle, RaySamples
+from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.models.nerfacto import NerfactoModel, NerfactoModelConfig
 from torch import Tensor, nn
 from torch.nn import Parameter
 
 from samnerf.camera import Camera
-from samnerf.distill.cameras import to_nerfstudio
+from samnerf.distill.cameras import from_nerfstudio, to_nerfstudio
+from samnerf.distill.density_edit import DensityFactor, scaled_density
 from samnerf.distill.encodings import EncodingName
 from samnerf.distill.feature_rendering import heaviest_samples
 from samnerf.distill.field import PlanesDensityField, PlanesField
@@ -28,6 +31,27 @@ from samnerf.surface_samples import SurfaceSamples
 SURFACE_SAMPLES = 6
 SURFACE_SHARPNESS = 2.0
 """Power to which weights are raised where rays are asked what they meet."""
+
+Picture = Float[Tensor, "height width channels"]
+MakePictures = Callable[[Picture, SurfaceSamples], dict[str, Picture]]
+"""More pictures of a camera, by name, from its colour, 0 to 1, and from what its rays meet."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """What is rendered of a camera in one pass; all on the CPU.
+
+    Attributes:
+        colour: 0 to 1.
+        opacity: how much of each ray ends in the scene, 0 to 1.
+        depth: median distance along each ray, world units.
+        samples: what the rays meet.
+    """
+
+    colour: Float[Tensor, "height width 3"]
+    opacity: Float[Tensor, "height width"]
+    depth: Float[Tensor, "height width"]
+    samples: SurfaceSamples
 
 
 @dataclass
@@ -55,9 +79,14 @@ class ColourModelConfig(NerfactoModelConfig):
 
 
 class ColourModel(NerfactoModel):
-    """Colour and depth of any camera."""
+    """Colour and depth of any camera.
+
+    Attributes:
+        make_pictures: what else nerfstudio's renderer and viewer get of a camera; None for nothing more.
+    """
 
     config: ColourModelConfig
+    make_pictures: MakePictures | None = None
 
     def populate_modules(self) -> None:
         """Build the fields; LPIPS only when it is asked for, and never as part of the model."""
@@ -134,19 +163,55 @@ class ColourModel(NerfactoModel):
     def render_samples(self, camera: Camera, count: int = SURFACE_SAMPLES) -> SurfaceSamples:
         """What the rays of all pixels meet: the `count` heaviest samples of each; on the CPU.
 
-        Weights are squared and scaled back to the opacity of their ray, which makes edges as sharp as colours have them.
+        Weights are squared and scaled back to the opacity of their ray, which makes edges as sharp as colours have
+        them.
         """
-        positions, weights = [], []
+        kept = []
         with evaluating(self):
             rays = to_nerfstudio(camera).generate_rays(camera_indices=0, keep_shape=True).flatten()
             chunk = self.config.eval_num_rays_per_chunk
             for i in range(0, len(rays), chunk):
-                samples, rendered = self._sampled(self._collided(rays[i : i + chunk].to(self.device)))
-                shares, places = heaviest_samples(rendered[..., 0], count, SURFACE_SHARPNESS)
-                kept = torch.take_along_dim(samples.frustums.get_positions(), places[..., None], dim=1)
-                positions.append(kept.cpu())
-                weights.append((shares * rendered.sum(dim=1)).cpu())
-        return SurfaceSamples(camera, torch.cat(positions), torch.cat(weights))
+                samples, weights = self._sampled(self._collided(rays[i : i + chunk].to(self.device)))
+                kept.append(_surface(samples, weights, count))
+        return _surface_samples(camera, kept)
+
+    def render(self, camera: Camera) -> Rendering:
+        """Colour, opacity, depth and surface samples, in hardly more time than colour alone."""
+        with evaluating(self), self._keeping_samples() as kept:
+            rays = to_nerfstudio(camera).generate_rays(camera_indices=0, keep_shape=True)
+            outputs = self.get_outputs_for_camera_ray_bundle(rays)
+        colour, opacity, depth = (outputs[name] for name in ("rgb", "accumulation", "depth"))
+        return Rendering(colour.clamp(0, 1), opacity[..., 0], depth[..., 0], _surface_samples(camera, kept))
+
+    @torch.no_grad()
+    def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
+        """Nerfacto's outputs, and those of `make_pictures`: what nerfstudio's renderer and viewer show."""
+        if self.make_pictures is None:
+            return super().get_outputs_for_camera(camera, obb_box)
+        with self._keeping_samples() as kept:
+            outputs = super().get_outputs_for_camera(camera, obb_box)
+        colour = outputs["rgb"]
+        more = self.make_pictures(colour.cpu(), _surface_samples(from_nerfstudio(camera), kept))
+        return {**outputs, **{name: picture.to(colour.device) for name, picture in more.items()}}
+
+    def edited(self, factor: DensityFactor) -> contextlib.AbstractContextManager[None]:
+        """While it lasts, everything rendered has its density scaled; see `samnerf.distill.density_edit`."""
+        return scaled_density(self, factor)
+
+    @contextlib.contextmanager
+    def _keeping_samples(self) -> Iterator[list[tuple[Tensor, Tensor]]]:
+        """A list that grows by the surface samples of each chunk of rays that nerfacto renders meanwhile."""
+        kept: list[tuple[Tensor, Tensor]] = []
+
+        def keep(_module: nn.Module, _args: tuple, given: dict[str, Any]) -> None:
+            kept.append(_surface(given["ray_samples"], given["weights"], SURFACE_SAMPLES))
+
+        # Nerfacto calls this renderer once for each chunk, with the samples and weights that its colours have.
+        handle = self.renderer_expected_depth.register_forward_pre_hook(keep, with_kwargs=True)
+        try:
+            yield kept
+        finally:
+            handle.remove()
 
     def _collided(self, rays: RayBundle) -> RayBundle:
         return self.collider(rays) if self.collider is not None else rays
@@ -168,6 +233,20 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(training)
+
+
+def _surface(
+    samples: RaySamples, weights: Float[Tensor, "rays samples 1"], count: int
+) -> tuple[Float[Tensor, "rays kept 3"], Float[Tensor, "rays kept"]]:
+    """Positions and weights of the heaviest samples of rays, on the CPU; see `ColourModel.render_samples`."""
+    shares, places = heaviest_samples(weights[..., 0], count, SURFACE_SHARPNESS)
+    positions = torch.take_along_dim(samples.frustums.get_positions(), places[..., None], dim=1)
+    return positions.cpu(), (shares * weights.sum(dim=1)).cpu()
+
+
+def _surface_samples(camera: Camera, kept: list[tuple[Tensor, Tensor]]) -> SurfaceSamples:
+    positions, weights = zip(*kept, strict=True)
+    return SurfaceSamples(camera, torch.cat(positions), torch.cat(weights))
 
 
 def _no_lpips(**_: Any) -> None:

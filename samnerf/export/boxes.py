@@ -18,6 +18,7 @@ from trimesh.visual import ColorVisuals
 from samnerf.atomic_files import write_json
 from samnerf.errors import SamNerfError
 from samnerf.objects.palette import object_colour
+from samnerf.objects.scene_object import Colour
 
 FORMAT = "samnerf-boxes"
 VERSION = 1
@@ -65,11 +66,18 @@ class ObjectBox:
     Attributes:
         object_id, name: of the object.
         box: around its points.
+        own_colour: sRGB, 0 to 255; None for that of the palette.
     """
 
     object_id: int
     name: str
     box: OrientedBox
+    own_colour: Colour | None = None
+
+    @property
+    def colour(self) -> Colour:
+        """In which it is drawn."""
+        return object_colour(self.object_id) if self.own_colour is None else self.own_colour
 
 
 def oriented_box(positions: Float[np.ndarray, "points 3"], upright: bool = True, trim: float = 0.01) -> OrientedBox:
@@ -116,7 +124,7 @@ def boxes_document(boxes: Sequence[ObjectBox]) -> dict[str, Any]:
             {
                 "id": one.object_id,
                 "name": one.name,
-                "colour": list(object_colour(one.object_id)),
+                "colour": list(one.colour),
                 "centre": one.box.centre.tolist(),
                 "size": one.box.size.tolist(),
                 "axes": one.box.axes.T.tolist(),
@@ -156,7 +164,7 @@ def _frame(one: ObjectBox) -> trimesh.Trimesh:
             pose[:3, 3] = box.centre + box.axes @ place
             bars.append(trimesh.creation.box(extents, pose))
     frame: Any = trimesh.util.concatenate(bars)
-    frame.visual = ColorVisuals(frame, vertex_colors=[*object_colour(one.object_id), 255])
+    frame.visual = ColorVisuals(frame, vertex_colors=[*one.colour, 255])
     return frame
 
 

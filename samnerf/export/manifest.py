@@ -7,6 +7,9 @@
 
 A frame is done when its record is written, which is last, so an export that was killed goes on where it was. Processes
 may write different frames of one folder at the same time; the manifest is written once, when they are through.
+
+Where some files of a frame shall be done without others, each part of it has a record of its own, in
+`records/<part>/<frame>.json` and `records.<part>.json`.
 """
 
 import hashlib
@@ -14,12 +17,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from samnerf import __version__
 from samnerf.atomic_files import read_json, write_json
 from samnerf.errors import SamNerfError
 from samnerf.objects.palette import object_colour
+from samnerf.objects.scene_object import Colour
 
 FORMAT = "samnerf-export"
 VERSION = 1
@@ -40,6 +44,18 @@ class ExportedFile:
     kind: str
     bytes: int
     sha256: str
+
+
+class Made(NamedTuple):
+    """What has a record of its own.
+
+    Attributes:
+        frame: its name; None stands for what belongs to no single frame.
+        part: of the frame, a word such as a file format; None for a frame as a whole.
+    """
+
+    frame: str | None
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,23 +103,24 @@ class ExportFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
 
-    def is_done(self, frame: str | None, key: str) -> bool:
+    def is_done(self, frame: str | None, key: str, part: str | None = None) -> bool:
         """Whether the frame was made with the same key, and its files are there with the sizes that they had.
 
         Args:
             frame: its name; None stands for what belongs to no single frame.
             key: all that its files depend on, in whatever words; see `frame`.
+            part: of the frame; by default the whole of it.
 
         Raises:
             SamNerfError: if its record is no JSON.
         """
-        record = self._load(frame)
+        record = self._load(Made(frame, part))
         if record is None or record.key != _digest(key):
             return False
         return all(_size(self.folder / one.path) == one.bytes for one in record.files)
 
     @contextmanager
-    def frame(self, frame: str | None, key: str) -> Iterator[FrameFiles]:
+    def frame(self, frame: str | None, key: str, part: str | None = None) -> Iterator[FrameFiles]:
         """Make the files of a frame. They are on record once the block is through, and not at all if it fails.
 
             with export.frame("frame_0001", key) as files:
@@ -114,48 +131,60 @@ class ExportFolder:
         Args:
             frame: its name; None stands for what belongs to no single frame.
             key: all that the files depend on: camera, prompts, checkpoint, formats.
+            part: of the frame; by default the whole of it.
 
         Raises:
             SamNerfError: if a file that was announced is not there at the end, or the record cannot be written.
         """
-        self._remove(frame)
+        made = Made(frame, part)
+        self._remove(made)
         files = FrameFiles(self.folder)
         yield files
         record = {"format": FORMAT, "version": VERSION, "frame": frame, "key": _digest(key)}
-        write_json(self._record(frame), {**record, "files": [asdict(one) for one in files.written()]})
+        write_json(self._record(made), {**record, "files": [asdict(one) for one in files.written()]})
 
     def write_manifest(
-        self, frames: Sequence[str], objects: Mapping[int, str], about: Mapping[str, Any] | None = None
+        self,
+        frames: Sequence[str | Made],
+        objects: Mapping[int, str],
+        about: Mapping[str, Any] | None = None,
+        colours: Mapping[int, Colour] | None = None,
     ) -> Path:
-        """`manifest.json` over the frames that are done, in the order given, and the files of the whole sequence.
+        """`manifest.json` over what is done, in the order given, and last the files of the sequence as a whole.
 
         Args:
-            frames: names.
+            frames: names of frames, or parts of them.
             objects: name of each object by its ID.
             about: where it came from, in words for JSON.
+            colours: of the objects, sRGB, 0 to 255, by ID; by default those of the palette.
 
         Raises:
             SamNerfError: if a record is no JSON, or the manifest cannot be written.
         """
-        records = [(frame, self._load(frame)) for frame in (*frames, None)]
+        parts = [Made(one) if isinstance(one, str) else one for one in (*frames, Made(None))]
+        records = [(one.frame, self._load(one)) for one in parts]
+        shown = {i: object_colour(i) for i in objects} if colours is None else colours
         document = {
             "format": FORMAT,
             "version": VERSION,
             "program": f"samnerf {__version__}",
             "about": dict(about or {}),
-            "objects": [{"id": i, "name": name, "colour": list(object_colour(i))} for i, name in objects.items()],
+            "objects": [{"id": i, "name": name, "colour": list(shown[i])} for i, name in objects.items()],
             "files": [{"frame": frame, **asdict(one)} for frame, record in records if record for one in record.files],
         }
         path = self.folder / "manifest.json"
         write_json(path, document)
         return path
 
-    def _record(self, frame: str | None) -> Path:
-        return self.folder / ("records.json" if frame is None else f"records/{_inside(frame)}.json")
+    def _record(self, made: Made) -> Path:
+        if made.frame is None:
+            return self.folder / ("records.json" if made.part is None else f"records.{_inside(made.part)}.json")
+        within = "" if made.part is None else f"{_inside(made.part)}/"
+        return self.folder / f"records/{within}{_inside(made.frame)}.json"
 
-    def _load(self, frame: str | None) -> _Record | None:
+    def _load(self, made: Made) -> _Record | None:
         """The record, if there is one and this version wrote it."""
-        path = self._record(frame)
+        path = self._record(made)
         if not path.exists():
             return None
         record = read_json(path, "record")
@@ -168,10 +197,10 @@ class ExportFolder:
                 f"record {path} lacks a key or files with path, kind, bytes and sha256; delete it"
             ) from error
 
-    def _remove(self, frame: str | None) -> None:
-        record = self._load(frame)
+    def _remove(self, made: Made) -> None:
+        record = self._load(made)
         if record is not None:
-            self._record(frame).unlink()
+            self._record(made).unlink()
             for one in record.files:
                 (self.folder / _inside(one.path)).unlink(missing_ok=True)
 

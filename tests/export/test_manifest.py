@@ -189,3 +189,26 @@ def test_processes_write_frames_of_one_folder_together(export):
     assert all(export.is_done(frame, "key") for frame in frames)
     assert len(json.loads(export.write_manifest(frames, {}).read_text())["files"]) == 80
     assert not [path for path in export.folder.rglob("*") if path.name.startswith(".")]
+
+
+def test_parts_of_a_frame_are_done_each_for_itself(export):
+    from samnerf.export.manifest import Made
+
+    for frame in ("a", None):
+        for part in ("masks", "depth"):
+            with export.frame(frame, f"key of {part}", part) as files:
+                path = files.path(part, f"{part}/{frame}.bin")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"1")
+    with pytest.raises(SamNerfError), export.frame("a", "another key", "masks"):
+        raise SamNerfError("no")
+    assert not export.is_done("a", "another key", "masks") and not export.is_done("a", "key of masks", "masks")
+    assert export.is_done("a", "key of depth", "depth") and export.is_done(None, "key of masks", "masks")
+    made = [Made(frame, part) for frame in ("a", None) for part in ("masks", "depth")]
+    listed = json.loads(export.write_manifest(made, {2: "fox"}, colours={2: (1, 2, 3)}).read_text())
+    assert [(one["frame"], one["kind"]) for one in listed["files"]] == [
+        ("a", "depth"),
+        (None, "masks"),
+        (None, "depth"),
+    ]
+    assert listed["objects"] == [{"id": 2, "name": "fox", "colour": [1, 2, 3]}]

@@ -1,0 +1,157 @@
+"""The toy world with a whole renderer, and a ray-traced scene that passes for a trained one."""
+
+import contextlib
+import socket
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from samnerf.distill.colour_model import Rendering
+from samnerf.objects.layers import ObjectLayers
+from samnerf.preprocessing.synthetic import ray_tracer
+from samnerf.preprocessing.synthetic.capture import CaptureSpecification, dome_cameras
+from samnerf.preprocessing.synthetic.scene import random_scene
+from samnerf.scene import TrainedScene
+from samnerf.session import Session
+from samnerf.surface_samples import SurfaceSamples
+from samnerf.viewer.scene_app.actions import Actions
+from samnerf.viewer.scene_app.desk import Desk
+from samnerf.viewer.scene_app.frames import render_frame
+from samnerf.viewer.scene_app.shared_model import shared_scene
+from samnerf.viewer.scene_app.shared_objects import SharedObjects
+
+
+@pytest.fixture
+def world(toy):
+    """The toy world at work: scene, field, decoders, actions, objects, and a frame."""
+
+    class RenderedField(toy.Field):
+        """The toy field as a model of ours renders."""
+
+        def render(self, camera):
+            colour, depth = self.render_colour(camera)
+            return Rendering(colour, torch.ones(camera.image_size), depth, self.render_samples(camera))
+
+        @contextlib.contextmanager
+        def edited(self, factor):
+            whole = self.squares
+            gone = [float(factor(torch.tensor([[one.x, one.y, one.z]]))) < 0.5 for one in whole]
+            self.squares = tuple(one for one, away in zip(whole, gone, strict=True) if not away)
+            yield
+            self.squares = whole
+
+    field = RenderedField()
+    scene = shared_scene(toy.scene(field))
+    session = Session(toy.MaskDecoder(), toy.TextDecoder())
+    actions = Actions(scene, session, toy.support(field))
+    camera = toy.look_down()
+
+    def frame(name="view 1", layers=None, **options):
+        return render_frame(scene, options.pop("camera", camera), name, layers or ObjectLayers(), **options)
+
+    def place(object_id, at=None):
+        """The middle of a square, as parts of the picture's width and height."""
+        rows, columns = np.nonzero(field.ids(at or camera) == object_id)
+        return (columns.mean() + 0.5) / camera.width, (rows.mean() + 0.5) / camera.height
+
+    def mask(object_id, at=None):
+        """What the decoder can know of a square: the pixels of the cells that look at it."""
+        feature_map = toy.Field().render_feature_maps(at or camera)["sam"]
+        y, x = torch.meshgrid(torch.arange(camera.height) + 0.5, torch.arange(camera.width) + 0.5, indexing="ij")
+        cells = feature_map.to_cells(torch.stack([x, y], dim=-1)).long()
+        return (feature_map.values.argmax(0)[cells[..., 1], cells[..., 0]] == object_id).numpy()
+
+    return SimpleNamespace(
+        field=field, scene=scene, session=session, actions=actions, camera=camera, frame=frame, place=place, mask=mask,
+        desk=Desk(), objects=SharedObjects(),
+    )  # fmt: skip
+
+
+class TracedModel:
+    """A ray tracer in the place of a trained model; exact, and as fast."""
+
+    config = SimpleNamespace(pair="tiny")
+
+    def __init__(self, things):
+        self.things = things
+        self.failing = False
+
+    def render(self, camera):
+        if self.failing:
+            raise RuntimeError("the renderer tripped")
+        traced = ray_tracer.render(self.things, camera)
+        depth = torch.from_numpy(traced.depth)
+        colour = torch.from_numpy(traced.rgb).float() / 255
+        return Rendering(colour, torch.ones(camera.image_size), depth, _surface(camera, depth))
+
+    def render_colour(self, camera):
+        rendering = self.render(camera)
+        return rendering.colour, rendering.depth
+
+    def render_samples(self, camera):
+        return _surface(camera, torch.from_numpy(ray_tracer.render(self.things, camera).depth))
+
+    @contextlib.contextmanager
+    def edited(self, factor):
+        whole = self.things
+        centres = [torch.tensor([[*map(float, thing.centre)]]) for thing in whole.objects]
+        kept = [one for one, at in zip(whole.objects, centres, strict=True) if float(factor(at)) > 0.5]
+        self.things = replace(whole, objects=type(whole.objects)(kept))
+        yield
+        self.things = whole
+
+
+def _surface(camera, depth):
+    y, x = torch.meshgrid(torch.arange(camera.height) + 0.5, torch.arange(camera.width) + 0.5, indexing="ij")
+    places = camera.unproject(torch.stack([x, y], dim=-1).reshape(-1, 2), depth.flatten())
+    return SurfaceSamples(camera, places[:, None], torch.ones(len(places), 1))
+
+
+class TracedDataset:
+    """Photographs of the traced scene."""
+
+    def __init__(self, named):
+        self.image_filenames = [f"images/{name}.png" for name, _ in named]
+        self.cameras = [
+            SimpleNamespace(
+                camera_to_worlds=c.camera_to_world, fx=c.fx, fy=c.fy, cx=c.cx, cy=c.cy, height=c.height, width=c.width,
+                distortion_params=None,
+            )
+            for _, c in named
+        ]  # fmt: skip
+
+    def __len__(self):
+        return len(self.cameras)
+
+
+@pytest.fixture(scope="session")
+def traced():
+    """A scene of the project's own kind, its model a ray tracer, with the bundled teachers run on what it renders."""
+    things = random_scene(111)
+    size = CaptureSpecification(seed=111, views=14, test_views=2, width=128, height=96)
+    cameras = dome_cameras(things, size)
+    named = [(f"frame_{i:04d}", camera) for i, camera in enumerate(cameras)]
+    datamanager = SimpleNamespace(train_dataset=TracedDataset(named[2:]), eval_dataset=TracedDataset(named[:2]))
+    pipeline = SimpleNamespace(model=TracedModel(things), datamanager=datamanager, eval=lambda: None)
+    return TrainedScene.from_pipeline(pipeline, "7e57" * 16)
+
+
+@pytest.fixture
+def free_port():
+    """A port that nobody listens on."""
+    return find_port()
+
+
+def find_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def module_port():
+    """The same for a whole module."""
+    return find_port()
