@@ -127,7 +127,7 @@ class Lock:
                     layers = layers.put(name, lock)
                     names.append(name)
                 save_layers(self._file, layers, scene.checkpoint_hash)
-        self._report(layers, names)
+        self._report(scene, layers, names)
         if len(failures) > 1:
             for failure in failures:
                 print(f"samnerf lock: {failure}", file=sys.stderr)
@@ -156,7 +156,7 @@ class Lock:
         if not layers.objects:
             raise SamNerfError("no object was found without prompts; lock some with --prompts")
         save_layers(self._file, layers, scene.checkpoint_hash)
-        self._report(layers, names)
+        self._report(scene, layers, names)
 
     def _interrupted(self) -> str:
         if not self._file.exists():
@@ -164,11 +164,13 @@ class Lock:
         more = "" if self.everything else "; the same command with --keep goes on"
         return f"what was locked so far is in {self._file}{more}"
 
-    def _report(self, layers: "ObjectLayers", names: list[str]) -> None:
-        """A table of what was locked now, and where it is."""
+    def _report(self, scene: "TrainedScene", layers: "ObjectLayers", names: list[str]) -> None:
+        """A table of what was locked now, and where it is; and a config with which nerfstudio shows it."""
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
+
+        from samnerf.objects.locked_pipeline import write_locked_config
 
         console = Console()
         if names:
@@ -178,8 +180,12 @@ class Lock:
                 table.add_row(Text(one.name), *numbers, Text(one.uncertain or ""))
             console.print(table)
         if layers.objects:
-            words = f"{len(names)} locked, {len(layers.objects)} objects in all: {self._file}"
-            console.print(words, markup=False, highlight=False, soft_wrap=True)
+            shown = write_locked_config(self.config, self._file, scene.checkpoint_hash)
+            for words in (
+                f"{len(names)} locked, {len(layers.objects)} objects in all: {self._file}",
+                f"to show them in ns-viewer and ns-render: --load-config {shown}",
+            ):
+                console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """Locking: from what was said in one view to a grid of probabilities in the world.
 
 The mask of the prompted view gives world points; every support view that sees them is prompted there, and the rays of
-all views vote on where the object is. A click may mean more in one view than in another, so the votes are read at several
-levels: each gives a hypothesis, whose own masks become boxes and clicks. The hypothesis holds of which the views then say
-again what it says itself; what all views answer to that one are the final votes.
+all views vote on where the object is. A click may mean more in one view than in another, so the votes are read at
+several levels: each gives a hypothesis, whose own masks become boxes and clicks. The hypothesis holds of which the
+views then say again what it says itself; what all views answer to that one are the final votes.
 """
 
 from collections.abc import Sequence

@@ -27,6 +27,11 @@ def _toy_world(toy, monkeypatch):
     monkeypatch.setattr(f"{pairs}.load_mask_decoder", lambda pair, device="cpu": toy.MaskDecoder())
     monkeypatch.setattr(f"{pairs}.load_text_decoder", lambda pair, device="cpu": toy.TextDecoder())
     monkeypatch.setattr("samnerf.objects.votes.vote_grid", partial(vote_grid, voxels=24))
+    # The toy scene is no run of nerfstudio's; tests/objects/test_locked_pipeline.py has one.
+    monkeypatch.setattr(
+        "samnerf.objects.locked_pipeline.write_locked_config",
+        lambda config, objects, scene: config.with_name(f"{objects.stem}-{scene}.yml"),
+    )
 
 
 @pytest.fixture
@@ -53,7 +58,8 @@ def test_the_objects_of_a_prompt_file_are_locked_beside_the_config(toy, prompts,
     assert lock(tmp_path, "--prompts", prompts) == 0
     assert told(locked(tmp_path)) == [(1, "левый"), (2, "green square")]
     out = capsys.readouterr().out
-    for words in ("object", "consistency", "левый", "green square", "2 locked, 2 objects in all:"):
+    table = ("object", "consistency", "левый", "green square")
+    for words in (*table, "2 locked, 2 objects in all:", "objects-c0ffee.yml"):
         assert words in out
 
 
