@@ -31,7 +31,7 @@ COMMANDS = {
         "samnerf.cli.segment", "Segment", "segment views of a trained scene by a prompt file or by locked objects"
     ),
     "lock": Command("samnerf.cli.lock", "Lock", "lock the objects of a prompt file in the world of a trained scene"),
-    "export": Command("samnerf.cli.export", "Export", "locked objects as masks, mattes, videos, points, meshes and more"),
+    "export": Command("samnerf.cli.export", "Export", "locked objects as masks, mattes, videos, points, meshes"),
     "image": Command("samnerf.cli.image", "Image", "segment pictures by clicks, boxes, words, or by nothing"),
     "image-app": Command("samnerf.cli.image_app", "ImageApp", "the same in the browser"),
     "serve": Command("samnerf.cli.serve", "Serve", "the same over HTTP, for other programs"),

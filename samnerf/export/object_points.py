@@ -3,8 +3,8 @@
 A ray that shows more of one object than of all else gives a point of it. Its place is the mean of the ray's samples,
 each weighted by how much of the picture it makes up and by how probably it belongs to the object; so it lies on the
 surface more exactly than any single sample. Where a pixel mixes two surfaces that mean lies between them: the ray's
-samples tell by lying apart, and it is left out. Alphas tell less; those of a ray in the middle of an object are low, too,
-where views did not agree on it.
+samples tell by lying apart, and it is left out. Alphas tell less; those of a ray in the middle of an object are low,
+too, where views did not agree on it.
 
 Frame: nerfstudio's world, right-handed, +Z up, scene units.
 """

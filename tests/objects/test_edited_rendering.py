@@ -34,10 +34,10 @@ class Squares(Field):
             ids = torch.where(on, square.id, ids)
         return ids
 
-    def density_fn(self, positions):
+    def density_fn(self, positions, times=None):
         return torch.where(self.ids(positions) >= 0, 1000.0, 0.0)[..., None]
 
-    def get_density(self, ray_samples):
+    def get_density(self, ray_samples):  # pyright: ignore[reportIncompatibleMethodOverride]
         return self.density_fn(ray_samples.frustums.get_positions()), None
 
     def get_outputs(self, ray_samples, density_embedding=None):
