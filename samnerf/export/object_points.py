@@ -33,6 +33,8 @@ SHOWN = 0.5
 """Alpha above which a ray shows an object more than all else."""
 SPREAD = 0.02
 """A ray whose samples lie further apart than this part of their distance (standard deviation) mixes two surfaces."""
+BACKGROUND_SPREAD = 0.1
+"""The same of the background, where floors and walls without texture leave a field unsure of their depth."""
 POINTS_ALONG = 100
 """Points along the longest side of an object, by default."""
 BACKGROUND_REACH = 4.0
@@ -134,7 +136,7 @@ def _background_rays(samples: SurfaceSamples, objects: Sequence[SceneObject]) ->
     free = 1 - claimed.clamp(max=1)
     alphas = (samples.weights * free).sum(dim=1)
     rays = (alphas > SHOWN).nonzero()[:, 0]
-    whole = _rays(samples, 0, rays, alphas[rays], free[rays])
+    whole = _rays(samples, 0, rays, alphas[rays], free[rays], BACKGROUND_SPREAD)
     near = whole.places.norm(dim=1) <= BACKGROUND_REACH
     return _Rays(0, whole.indices[near], whole.places[near], whole.alphas[near])
 
@@ -145,15 +147,16 @@ def _rays(
     rays: Int[Tensor, " rays"],
     alphas: Float[Tensor, " rays"],
     probabilities: Float[Tensor, "rays samples"],
+    most_spread: float = SPREAD,
 ) -> _Rays:
-    """The rays with the mean place of their samples; without those whose samples lie on two surfaces."""
+    """The rays with the mean place of their samples; without those whose samples lie apart."""
     positions = samples.positions[rays]
     shares = samples.weights[rays] * probabilities
     shares = (shares / shares.sum(dim=1, keepdim=True))[..., None]
     places = (positions * shares).sum(dim=1)
     spread = ((positions - places[:, None]) ** 2 * shares).sum(dim=(1, 2)).sqrt()
-    one_surface = spread <= SPREAD * (places - samples.camera.position).norm(dim=1)
-    return _Rays(object_id, rays[one_surface], places[one_surface], alphas[one_surface])
+    together = spread <= most_spread * (places - samples.camera.position).norm(dim=1)
+    return _Rays(object_id, rays[together], places[together], alphas[together])
 
 
 def _points(camera: Camera, rays: _Rays, colours: UInt8[np.ndarray, "pixels 3"]) -> PointCloud:

@@ -7,6 +7,7 @@ and makes whole frames, so the files are the same however many there are.
 
 import functools
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,6 +236,8 @@ def _make_in_worker(given: tuple[Source, FrameJob, int]) -> list[str]:
 
 @functools.lru_cache(maxsize=1)
 def _opened(source: Source) -> tuple[TrainedScene, ExportedObjects]:
+    # What the command silences in its own process; see `samnerf.cli.export`.
+    warnings.filterwarnings("ignore", module="nerfstudio|torch|timm")
     return source.open()
 
 
