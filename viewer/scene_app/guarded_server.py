@@ -1,8 +1,8 @@
 """viser's server, with a door: who may come in, and nothing leaves the folder of its page.
 
-viser 0.2.7 asks nobody who they are, lets a page from elsewhere talk to it, serves files beside its own folder to
-requests with `..` in them, takes another port when one is taken, and opens a tunnel to the network when a browser asks
-for it. All of that is refused here, before viser sees a request.
+viser 0.2.7 asks nobody who they are, tells Google of every visit, lets a page from elsewhere talk to it, serves files
+beside its own folder to requests with `..` in them, takes another port when one is taken, and opens a tunnel to the
+network when a browser asks for it. All of that is refused here, before viser sees a request.
 """
 
 import contextlib
@@ -26,6 +26,12 @@ from samnerf.viewer.image_app.server import OWN_NAMES, is_private, open_port
 TOKEN_COOKIE = "samnerf_token"
 VISITOR_COOKIE = "samnerf_visitor"
 _visitor: ContextVar[str] = ContextVar("visitor", default="")
+
+NOTHING_FROM_ELSEWHERE = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; "
+    "connect-src 'self' blob: data:; worker-src 'self' blob:"
+)
+"""viser's page evaluates its own Markdown, and would tell Google of every visit."""
 
 Answer = tuple[http.HTTPStatus, Any, bytes]
 """Status, headers and body."""
@@ -114,9 +120,12 @@ def _serving_behind(door: Door):  # type: ignore[no-untyped-def]
             if refusal is not None:
                 return refusal
             answer = await process_request(path, headers)
-            if answer is None or urlsplit(path).path != "/" or _cookie(headers, VISITOR_COOKIE):
-                return answer
+            if answer is None:
+                return None
             status, fields, body = answer
+            fields = {**fields, "Content-Security-Policy": NOTHING_FROM_ELSEWHERE}
+            if urlsplit(path).path != "/" or _cookie(headers, VISITOR_COOKIE):
+                return status, fields, body
             cookie = f"{VISITOR_COOKIE}={secrets.token_hex(16)}; Path=/; HttpOnly; SameSite=Strict"
             return status, {**fields, "Set-Cookie": cookie}, body
 

@@ -98,6 +98,7 @@ class RenderLoop:
         """Do something with the next sharp picture; at once if there is one."""
         with self._changed:
             self._waiting.append(action)
+            self._paints += 1  # a picture that failed before is tried again
             self._changed.notify_all()
 
     @property
@@ -112,10 +113,7 @@ class RenderLoop:
             with self._changed:
                 self._made, self._busy = made, False
                 self._changed.wait_for(
-                    lambda seen=made: (
-                        self._ended
-                        or (self._camera is not None and ((self._moves, self._paints) != seen or self._due()))
-                    )
+                    lambda seen=made: self._ended or (self._camera is not None and (self._moves, self._paints) != seen)
                 )
                 if self._ended:
                     return
@@ -125,12 +123,11 @@ class RenderLoop:
             # Whatever goes wrong with one picture, the next may be well; the person is told.
             except Exception as error:
                 self._answered = None
+                with self._changed:
+                    self._waiting.clear()
                 if not isinstance(error, SamNerfError):
                     traceback.print_exc()
                 self._fail(in_words(error))
-
-    def _due(self) -> bool:
-        return bool(self._waiting) and self._at_rest(self._moves)
 
     def _turn(self, move: int) -> None:
         """What there is to do for the camera of a move; returns early when it moves again."""

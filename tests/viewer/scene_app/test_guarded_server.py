@@ -80,6 +80,7 @@ def test_the_server_answers_behind_its_door(server):
     page, content = get(server, "/", Cookie=cookie)
     assert page.status == 200
     assert b"<html" in content.lower()
+    assert "default-src 'self'" in page.getheader("Content-Security-Policy")
     assert VISITOR_COOKIE in page.getheader("Set-Cookie")
     assert get(server, "/../../../__init__.py", Cookie=cookie)[0].status == 404
     assert VISITOR_COOKIE not in (

@@ -139,3 +139,14 @@ def test_a_moved_camera_shows_another_picture(watched, toy):
     watched.loop.move(toy.look_down(x=0.3))
     watched.wait()
     assert not np.array_equal(watched.shown[-1].picture, first)
+
+
+def test_a_click_after_a_failure_tries_the_picture_again(watched, monkeypatch):
+    world, done = watched.world, []
+    monkeypatch.setattr(type(world.field), "render", lambda *_: (_ for _ in ()).throw(RuntimeError("tripped")))
+    watched.loop.move(world.camera)
+    watched.wait()
+    monkeypatch.undo()
+    watched.loop.when_resting(lambda frame: done.append(frame.full))
+    watched.wait()
+    assert done == [True]
