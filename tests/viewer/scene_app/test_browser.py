@@ -30,7 +30,7 @@ FLOOR = (300, 640)
 """A place of the picture from which one may drag; messages appear at its top left."""
 PATIENCE = 90.0
 """Seconds, for machines with much else to do."""
-LOCKED = 0.6
+LOCKED = 0.75
 """IoU of a lock on the screen: made from twelve small views, and drawn as finely as the browser has time for."""
 DIFFERENT = 30
 """Sum of the differences of three colours from which on a pixel was changed, and not only smoothed by the browser."""
