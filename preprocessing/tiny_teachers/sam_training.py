@@ -62,7 +62,7 @@ CORRECTED_SHARE = 0.6
 class SamTraining:
     """How the tiny SAM is trained; equal settings give equal weights on one machine."""
 
-    steps: int = 9000
+    steps: int = 11000
     contrast_steps: int = 1500
     decoder_steps: int = 500
     last_steps: int = 1500
