@@ -73,7 +73,7 @@ class TrainedScene:
         checkpoint, pipeline = _load_pipeline(config)
         pipeline.to(device)
         scene = TrainedScene.from_pipeline(pipeline, _sha256(checkpoint), device)
-        scene._check_weights(config)
+        scene.check_weights(f"the scene {config}")
         return scene
 
     @staticmethod
@@ -146,6 +146,14 @@ class TrainedScene:
         pose[:, 3] = (pose[:, 3] + transform[:, 3]) * outputs.dataparser_scale
         return replace(camera, camera_to_world=pose)
 
+    def to_capture(self, camera: Camera) -> Camera:
+        """The inverse of `from_capture`: a camera of the trained scene in the frame of the capture."""
+        outputs = self.pipeline.datamanager.train_dataparser_outputs
+        transform = outputs.dataparser_transform.detach().cpu().float()
+        pose = camera.camera_to_world.clone()
+        pose[:, 3] = pose[:, 3] / outputs.dataparser_scale - transform[:, 3]
+        return replace(camera, camera_to_world=transform[:, :3].T @ pose)
+
     def view(self, camera: Camera, name: str) -> View:
         """What the scene looks like from a camera: features rendered if they were distilled, otherwise encoded."""
         if self.distilled:
@@ -191,15 +199,22 @@ class TrainedScene:
             self._encoders[kind] = load_encoder(self.pair, kind, self.device)
         return self._encoders[kind]
 
-    def _check_weights(self, config: Path) -> None:
-        """Decoders understand only features of the weights that they were trained with."""
+    def check_weights(self, which: str) -> None:
+        """Decoders understand only features of the weights that they were trained with.
+
+        Args:
+            which: what messages call the scene, e.g. "the scene RUN/config.yml".
+
+        Raises:
+            SamNerfError: if the scene was distilled from other weights than are here now.
+        """
         from samnerf.teachers.pairs import installed_weights_hash
 
         for kind, statistics in getattr(self.pipeline.model, "statistics", {}).items():
             then, now = statistics.weights_hash, installed_weights_hash(self.pair, kind)
             if then is not None and now is not None and then != now:
                 raise SamNerfError(
-                    f"the scene {config} was distilled from other weights of {statistics.teacher!r} (hash {then[:12]}, "
+                    f"{which} was distilled from other weights of {statistics.teacher!r} (hash {then[:12]}, "
                     f"now {now[:12]}); extract features and train again, or put those weights back"
                 )
 

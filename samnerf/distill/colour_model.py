@@ -26,7 +26,9 @@ from samnerf.distill.encodings import EncodingName
 from samnerf.distill.feature_rendering import heaviest_samples
 from samnerf.distill.field import PlanesDensityField, PlanesField
 from samnerf.distill.planes import PlanesEncoding
+from samnerf.feature_map import FeatureMap
 from samnerf.surface_samples import SurfaceSamples
+from samnerf.teachers.pairs import Kind
 
 SURFACE_SAMPLES = 6
 SURFACE_SHARPNESS = 2.0
@@ -35,6 +37,27 @@ SURFACE_SHARPNESS = 2.0
 Picture = Float[Tensor, "height width channels"]
 MakePictures = Callable[[Picture, SurfaceSamples], dict[str, Picture]]
 """More pictures of a camera, by name, from its colour, 0 to 1, and from what its rays meet."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What nerfstudio's renderer and viewer get of a camera.
+
+    Attributes:
+        camera: a batch of one, with any lens.
+        crop: outside of which nothing is shown.
+        outputs: pictures by name, among them `rgb`, 0 to 1, and `depth`, along each ray, world units.
+        maps: what the teachers' encoders would say, by kind; none without distillation.
+    """
+
+    camera: Cameras
+    crop: OrientedBox | None
+    outputs: dict[str, Tensor]
+    maps: dict[Kind, FeatureMap]
+
+
+AnswerPrompts = Callable[[Shown], dict[str, Picture]]
+"""Pictures, by name, that answer what a person said of the scene that is shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +106,12 @@ class ColourModel(NerfactoModel):
 
     Attributes:
         make_pictures: what else nerfstudio's renderer and viewer get of a camera; None for nothing more.
+        answer_prompts: what comes last, from all the rest; a viewer sets it. None for nothing more.
     """
 
     config: ColourModelConfig
     make_pictures: MakePictures | None = None
+    answer_prompts: AnswerPrompts | None = None
 
     def populate_modules(self) -> None:
         """Build the fields; LPIPS only when it is asked for, and never as part of the model."""
@@ -185,14 +210,23 @@ class ColourModel(NerfactoModel):
 
     @torch.no_grad()
     def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
-        """Nerfacto's outputs, and those of `make_pictures`: what nerfstudio's renderer and viewer show."""
+        """Nerfacto's outputs, and those of `make_pictures` and others: what nerfstudio's renderer and viewer show."""
+        outputs, maps = self._outputs_and_maps(camera, obb_box)
+        if self.answer_prompts is None:
+            return outputs
+        return {**outputs, **self.answer_prompts(Shown(camera, obb_box, outputs, maps))}
+
+    def _outputs_and_maps(
+        self, camera: Cameras, obb_box: OrientedBox | None
+    ) -> tuple[dict[str, Tensor], dict[Kind, FeatureMap]]:
+        """Outputs of a camera, but for answers, and the feature maps of those models that render them."""
         if self.make_pictures is None:
-            return super().get_outputs_for_camera(camera, obb_box)
+            return super().get_outputs_for_camera(camera, obb_box), {}
         with self._keeping_samples() as kept:
             outputs = super().get_outputs_for_camera(camera, obb_box)
         colour = outputs["rgb"]
         more = self.make_pictures(colour.cpu(), _surface_samples(from_nerfstudio(camera), kept))
-        return {**outputs, **{name: picture.to(colour.device) for name, picture in more.items()}}
+        return {**outputs, **{name: picture.to(colour.device) for name, picture in more.items()}}, {}
 
     def edited(self, factor: DensityFactor) -> contextlib.AbstractContextManager[None]:
         """While it lasts, everything rendered has its density scaled; see `samnerf.distill.density_edit`."""

@@ -146,14 +146,15 @@ class SamNerfModel(ColourModel):
         with evaluating(self):
             return self._render_maps(to_nerfstudio(camera))
 
-    @torch.no_grad()
-    def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
-        """Nerfacto's outputs, and for each kind a picture of its features in three colours."""
-        outputs = super().get_outputs_for_camera(camera, obb_box)
+    def _outputs_and_maps(
+        self, camera: Cameras, obb_box: OrientedBox | None
+    ) -> tuple[dict[str, Tensor], dict[Kind, FeatureMap]]:
+        """Nerfacto's outputs, for each kind a picture of its features in three colours, and the features."""
+        outputs, _ = super()._outputs_and_maps(camera, obb_box)
         maps = self._render_maps(camera)
         for kind, feature_map in maps.items():
             outputs[f"{kind}_pca"] = self._picture(kind, feature_map).to(outputs["rgb"].device)
-        return outputs
+        return outputs, maps
 
     def _render_maps(self, camera: Cameras) -> dict[Kind, FeatureMap]:
         """Maps of a single nerfstudio camera, through its lens if it has one."""

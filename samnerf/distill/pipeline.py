@@ -12,6 +12,7 @@ from samnerf.distill import compatibility as compatibility
 from samnerf.distill.datamanager import SamNerfDataManager
 from samnerf.distill.model import SamNerfModel
 from samnerf.distill.teacher_statistics import TeacherStatistics
+from samnerf.distill.viewer_door import ViewerDoor
 from samnerf.errors import SamNerfError
 
 
@@ -20,10 +21,20 @@ class SamNerfPipelineConfig(VanillaPipelineConfig):
     """Pipeline whose checkpoints are read whole or not at all."""
 
     _target: type = field(default_factory=lambda: SamNerfPipeline)
+    viewer_panel: str = "samnerf.viewer.nerfstudio_panel.panel"
+    """Module whose `open_panel` adds clicks and words to nerfstudio's viewer; empty for none."""
 
 
 class SamNerfPipeline(VanillaPipeline):
-    """Opens the feature stores when training begins, and refuses checkpoints of something else."""
+    """Opens the feature stores when training begins, and refuses checkpoints of something else.
+
+    Attributes:
+        viewer_door: found by nerfstudio's viewer when one is made; opens the panel in it.
+    """
+
+    def __init__(self, config: SamNerfPipelineConfig, *arguments: Any, **options: Any) -> None:
+        super().__init__(config, *arguments, **options)
+        self.viewer_door = ViewerDoor(self, config.viewer_panel)
 
     def get_training_callbacks(
         self, training_callback_attributes: TrainingCallbackAttributes
