@@ -32,13 +32,21 @@ COMMANDS = {
     ),
     "lock": Command("samnerf.cli.lock", "Lock", "lock the objects of a prompt file in the world of a trained scene"),
     "export": Command("samnerf.cli.export", "Export", "locked objects as masks, mattes, videos, points, meshes"),
+    "export encoded-matte": Command(
+        "samnerf.cli.encoded_matte", "ExportEncodedMatte", "SAM's features of each frame as EXR, for SAM for Nuke"
+    ),
+    "export torchscript": Command(
+        "samnerf.cli.torchscript", "ExportTorchscript", "SAM for Nuke's ML nodes, and a gizmo"
+    ),
     "image": Command("samnerf.cli.image", "Image", "segment pictures by clicks, boxes, words, or by nothing"),
     "image-app": Command("samnerf.cli.image_app", "ImageApp", "the same in the browser"),
     "serve": Command("samnerf.cli.serve", "Serve", "the same over HTTP, for other programs"),
     "serve-nuke": Command("samnerf.cli.serve_nuke", "ServeNuke", "the frame server for Nuke's ML client"),
     "view": Command("samnerf.cli.view", "View", "a trained scene in the browser: click, name and lock its objects"),
+    "eval": Command("samnerf.cli.eval", "Eval", "scores against ground truth, or by a public protocol"),
     "demo": Command("samnerf.cli.demo", "Demo", "scene, features, training, masks and scores in one go"),
     "download": Command("samnerf.cli.download", "Download", "fetch and check weights of the released teachers"),
+    "matting": Command("samnerf.cli.matting", "Matting", "true alpha: train an adapter, or measure alpha"),
     "train-teachers": Command("samnerf.cli.train_teachers", "TrainTeachers", "train the tiny SAM and the tiny CLIPSeg"),
 }
 """Name on the command line -> the command."""
@@ -61,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"samnerf {__version__}")
         return 0
     name, options = words[0], words[1:]
+    if " ".join(words[:2]) in COMMANDS:
+        name, options = " ".join(words[:2]), words[2:]
     if name not in COMMANDS:
         print(f"samnerf: there is no command {name!r}{_suggestion(name)}; see samnerf --help", file=sys.stderr)
         return 2

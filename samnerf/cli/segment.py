@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from samnerf.camera import Camera
+    from samnerf.matting.matter import Matter
     from samnerf.prompts import PromptFile
     from samnerf.scene import TrainedScene
     from samnerf.session import Session
@@ -31,6 +32,15 @@ class Segment:
     """config.yml of a run, as ns-train wrote it."""
     image: Path | None = None
     """A photograph to segment instead of a scene; by prompts only."""
+    encoded_matte: tuple[Path, ...] = ()
+    """Encoded mattes (EXR files, or folders of them) of samnerf export encoded-matte or SAM for Nuke, instead of a
+    scene; by --prompts, or --points."""
+    points: str = ""
+    """With --encoded-matte: points, JSON, pixels of the plate from the top left: [[x, y], ...]."""
+    labels: str = ""
+    """With --points: one for each, JSON: [1, 0, ...]; 1 adds, 0 takes away. Default: all 1."""
+    size: tuple[int, int] | None = None
+    """With --encoded-matte: width and height of the plate, pixels. Default: what the files say."""
     cameras: str = "test"
     """Which views: test, train, all, or a camera path (JSON) that nerfstudio's viewer exported."""
     objects: tuple[str, ...] = ()
@@ -41,6 +51,13 @@ class Segment:
     """Pair of teachers for --image; a scene knows its own."""
     refinements: int = 1
     """How often the mask decoder's answer is fed back to it."""
+    alpha: bool = False
+    """Write soft mattes, too (16-bit grey), by the teacher's matting adapter where there is one. For locked objects:
+    samnerf export."""
+    adapter: Path | None = None
+    """Matting adapter for --alpha, instead of the teacher's own."""
+    refine: bool = False
+    """Let --alpha follow the edges of the picture."""
     ignore_scene: bool = False
     """Use --locks though they were made in another training of the scene."""
     device: str = "auto"
@@ -55,6 +72,17 @@ class Segment:
         from samnerf.errors import SamNerfError
         from samnerf.prompts import PromptFile
 
+        if (self.adapter is not None or self.refine) and not self.alpha:
+            raise SamNerfError("--adapter and --refine say how alpha is made; ask for it with --alpha")
+        if self.alpha and (self.locks is not None or self.encoded_matte):
+            raise SamNerfError(
+                "--alpha is for prompts; the soft mattes of locked objects are written by samnerf export"
+            )
+        if self.encoded_matte:
+            Console().print(f"masks: {self._mattes()}", markup=False, highlight=False, soft_wrap=True)
+            return
+        if self.points or self.labels or self.size is not None:
+            raise SamNerfError("--points, --labels and --size are for --encoded-matte; say the rest in a prompt file")
         if (self.config is None) == (self.image is None):
             raise SamNerfError("give either --config RUN/config.yml or --image PHOTO")
         if (self.prompts is None) == (self.locks is None):
@@ -73,13 +101,24 @@ class Segment:
             index = self._image(chosen, ids) if self.image is not None else self._scene(chosen, ids)
         Console().print(f"masks: {index}", markup=False, highlight=False, soft_wrap=True)
 
+    def _mattes(self) -> Path:
+        from samnerf.cli.encoded_matte import MatteSegmentation
+        from samnerf.errors import SamNerfError
+
+        if self.config is not None or self.image is not None or self.locks is not None:
+            raise SamNerfError("--encoded-matte stands alone; leave out --config, --image and --locks")
+        said = self.prompts, self.points, self.labels, self.size, self.objects
+        return MatteSegmentation(self.encoded_matte, *said, self.output, self.refinements, self.device).run()
+
     def _scene(self, prompts: "PromptFile", ids: dict[str, int]) -> Path:
         from samnerf.export.segmentation import segment_scene
 
         scene, cameras = self._scene_and_cameras()
         session = self._session(scene.pair, prompts)
+        matter = self._matter(session)
         return _with_bar(
-            len(cameras), lambda done: segment_scene(scene, session, prompts, cameras, self.output, ids, done)
+            len(cameras),
+            lambda done: segment_scene(scene, session, prompts, cameras, self.output, ids, done, matter=matter),
         )
 
     def _locks(self) -> Path:
@@ -116,11 +155,19 @@ class Segment:
         view = ImageView(
             self.image.stem, pixels, lambda kind, image: load_encoder(self.teachers, kind, device).encode(image)
         )
-        return segment_image(view, self._session(self.teachers, prompts), prompts, self.output, ids)
+        session = self._session(self.teachers, prompts)
+        return segment_image(view, session, prompts, self.output, ids, self._matter(session))
 
     def _session(self, pair: str, prompts: "PromptFile") -> "Session":
         words = any(said.phrase is not None for said in prompts.objects)
         return load_session(pair, words, chosen_device(self.device), self.refinements)
+
+    def _matter(self, session: "Session") -> "Matter | None":
+        if not self.alpha:
+            return None
+        from samnerf.matting.matter import load_matter
+
+        return load_matter(session.mask_decoder, self.adapter, self.refine)
 
 
 def _with_bar(count: int, segment: "Callable[[Callable[[str], None]], Path]") -> Path:

@@ -42,10 +42,12 @@ class ExrImage:
     Attributes:
         channels: pixels of each channel by its full name, row 0 on top.
         attributes: texts in its header.
+        whole: whether its pixels are those of the display window, no more and no less.
     """
 
     channels: dict[str, Float[np.ndarray, "height width"]]
     attributes: dict[str, str]
+    whole: bool = True
 
 
 def write_exr(
@@ -96,6 +98,7 @@ def read_exr(path: Path) -> ExrImage:
     return ExrImage(
         {name: channel.pixels for name, channel in channels.items()},
         {name: value for name, value in header.items() if isinstance(value, str)},
+        np.array_equal(header["dataWindow"], header["displayWindow"]),
     )
 
 

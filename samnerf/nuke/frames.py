@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from samnerf.errors import SamNerfError
+from samnerf.export.light import linear_light, srgb_curve
 from samnerf.nuke.schema import Image
 
 CHANNELS = (1, 3, 4)
@@ -53,16 +54,6 @@ class Frame:
         light = np.clip(np.nan_to_num(colours, nan=0.0), 0.0, 1.0)
         shown = light if encoded else srgb_curve(light)
         return np.ascontiguousarray(np.rint(shown * 255).astype(np.uint8).transpose(1, 2, 0))
-
-
-def srgb_curve(light: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Linear light, 0 to 1, as sRGB (IEC 61966-2-1)."""
-    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-
-
-def linear_light(colours: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """The inverse of `srgb_curve`."""
-    return np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
 
 
 def frame_from_message(image: Any, where: str) -> Frame:

@@ -186,7 +186,7 @@ class MatteOptions(PointOptions):
 
 
 class MatteModel(_LookingModel):
-    """Soft alpha instead of a mask: the sigmoid of the decoder's logits."""
+    """Soft alpha instead of a mask: of the teacher's matting adapter, or else the sigmoid of the decoder's logits."""
 
     name, label, options = "matte", "Matte", MatteOptions
 
@@ -200,7 +200,9 @@ class MatteModel(_LookingModel):
         answer = self._session(phrase is not None).answer(view, prompts)
         if answer.reason is not None:
             return Frame.grey(np.zeros(view.image_size, np.float32))
-        return Frame.grey(answer.prediction.alpha().cpu().numpy())
+        matter = self._segmenter.matter()
+        alpha = matter.alpha(answer.prediction, view.feature_map("sam"), answer.decoded, view.rgb)
+        return Frame.grey(alpha.cpu().numpy())
 
 
 def image_models(segmenter: ImageSegmenter) -> tuple[FrameModel, ...]:

@@ -3,20 +3,75 @@
 SAM for Nuke keeps 16 of them in the lowest row of a picture, three columns each, and so do we; `points_from_text` reads
 the same from a knob, in pixels. A point that is switched off has x = y = 0. A point counts only if both coordinates lie
 in 1 to 1024, so that one which an animation takes out of the picture drops out without an error.
+
+The decoder that runs in Nuke reads them below an encoded matte: `padded_matte` makes what it takes, as the gizmo does.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from samnerf.errors import SamNerfError
+from samnerf.export.encoded_matte import MOST_POINTS, PADDING_ROWS, POINT_COLUMNS
+from samnerf.export.encoded_matte import POINTS_SIDE as SIDE
 from samnerf.nuke.frames import Frame
 from samnerf.prompts import Point
 
-MOST_POINTS = 16
-SIDE = 1024
+_COLUMNS = MOST_POINTS * POINT_COLUMNS
 _FORM = '"x,y" or "x,y,subtractive" or "x,y,subtractive,enabled", with blanks between points'
+
+
+@dataclass(frozen=True)
+class KnobPoint:
+    """A point as knobs have it.
+
+    Attributes:
+        x, y: pixels of the plate, from the bottom left.
+        subtractive: whether it takes away.
+        enabled: whether it is switched on.
+    """
+
+    x: float
+    y: float
+    subtractive: bool = False
+    enabled: bool = True
+
+
+def points_row(points: Sequence[KnobPoint], image_size: tuple[int, int]) -> Float32[np.ndarray, " columns"]:
+    """What stands in the lowest row: x, y, subtractive of 16 points, and zeros for those that there are not.
+
+    Raises:
+        SamNerfError: if there are more than 16.
+    """
+    if len(points) > MOST_POINTS:
+        raise SamNerfError(f"there are {len(points)} points, but at most {MOST_POINTS} are taken")
+    height, width = image_size
+    rows = np.zeros((MOST_POINTS, POINT_COLUMNS), np.float32)
+    for row, point in zip(rows, points, strict=False):
+        on = float(point.enabled)
+        row[:] = on * point.x / width * SIDE, on * point.y / height * SIDE, float(point.subtractive)
+    return rows.reshape(-1)
+
+
+def padded_matte(
+    matte: Float32[np.ndarray, "rows columns"], points: Sequence[KnobPoint], image_size: tuple[int, int]
+) -> Float32[np.ndarray, "padded columns"]:
+    """What the decoder takes: 16 rows more below the matte, the last of which holds the points.
+
+    Raises:
+        SamNerfError: if there are more than 16 points.
+    """
+    padded = np.pad(matte, ((0, PADDING_ROWS), (0, 0)))
+    padded[-1, :_COLUMNS] = points_row(points, image_size)
+    return padded
+
+
+def points_from_matte(padded: Float32[np.ndarray, "padded columns"], image_size: tuple[int, int]) -> tuple[Point, ...]:
+    """The points below a matte that count, as clicks in pixels of an image of size (H, W)."""
+    return points_from_rows(padded[-1, :_COLUMNS].reshape(MOST_POINTS, POINT_COLUMNS), image_size)
 
 
 def points_from_rows(rows: Float[np.ndarray, "points 3"], image_size: tuple[int, int]) -> tuple[Point, ...]:
@@ -38,10 +93,9 @@ def points_from_frame(frame: Frame) -> tuple[Point, ...]:
     Raises:
         SamNerfError: if the frame is narrower than they are.
     """
-    columns = 3 * MOST_POINTS
-    if frame.size[1] < columns:
-        raise SamNerfError(f"points take {columns} columns of the lowest row, and the picture has {frame.size[1]}")
-    return points_from_rows(frame.pixels[0, -1, :columns].reshape(MOST_POINTS, 3), frame.size)
+    if frame.size[1] < _COLUMNS:
+        raise SamNerfError(f"points take {_COLUMNS} columns of the lowest row, and the picture has {frame.size[1]}")
+    return points_from_matte(frame.pixels[0], frame.size)
 
 
 def without_points(frame: Frame) -> Frame:
@@ -63,7 +117,7 @@ def points_from_text(text: str, image_size: tuple[int, int]) -> tuple[Point, ...
     if len(said) > MOST_POINTS:
         raise SamNerfError(f"there are {len(said)} points, but at most {MOST_POINTS} are taken")
     height, width = image_size
-    rows = np.zeros((len(said), 3))
+    rows = np.zeros((len(said), POINT_COLUMNS))
     for row, one in zip(rows, said, strict=True):
         x, y, subtractive, enabled = _numbers(one)
         row[:] = enabled * x / width * SIDE, enabled * y / height * SIDE, subtractive

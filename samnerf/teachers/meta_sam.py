@@ -103,6 +103,19 @@ def load_mask_decoder(name: str, checkpoint: Path, device: torch.device) -> SamM
     return SamMaskDecoder(prompt_encoder, mask_decoder, name, device)
 
 
+def teacher_of(checkpoint: Path) -> str:
+    """Which of the three sizes an official checkpoint holds.
+
+    Raises:
+        SamNerfError: if the file is missing, damaged, or holds none of them.
+    """
+    width = read_checkpoint(checkpoint, "").get("image_encoder.patch_embed.proj.weight")
+    for name, shape in SHAPES.items():
+        if width is not None and width.shape[0] == shape.width:
+            return name
+    raise SamNerfError(f"weights {checkpoint} hold no SAM ViT-B, -L or -H; give an official checkpoint (sam_vit_*.pth)")
+
+
 def _check_size(name: str, checkpoint: Path) -> None:
     """Decoders of all sizes have the same shapes, so only the image encoder beside them tells whose they are."""
     state = read_checkpoint(checkpoint, "")

@@ -39,6 +39,12 @@ def normalised_input(
     return F.pad(pixels, (0, side - columns, 0, side - rows))
 
 
+def normalised_colours(colours: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n 3 height width"]:
+    """sRGB, 0 to 1, as SAM's image encoder wants it."""
+    mean, deviation = (colours.new_tensor(values)[:, None, None] for values in (PIXEL_MEAN, PIXEL_STD))
+    return (colours * 255 - mean) / deviation
+
+
 @dataclass
 class SamEncoder:
     """SAM's image encoder as a `BatchEncoder`.
@@ -97,6 +103,25 @@ class SamEncoder:
 
         maps, self.batch_size = in_fitting_batches(run, images, self.batch_size, self.name)
         return maps
+
+    @torch.no_grad()
+    def encode_square(self, colours: Float[Tensor, "3 side side"], image_size: tuple[int, int]) -> FeatureMap:
+        """Features of a picture that already lies on the square that the network sees; of the layout `stretch`.
+
+        Args:
+            colours: sRGB, 0 to 1, not rounded to 8 bits.
+            image_size: (H, W) of the picture before it was stretched.
+
+        Raises:
+            ValueError: if the square has another side.
+        """
+        if colours.shape[1] != self.input_side:
+            raise ValueError(
+                f"the square has a side of {colours.shape[1]} pixels; {self.name!r} sees {self.input_side}"
+            )
+        with torch.autocast(self.device.type, torch.float16, enabled=bool(self.half)):
+            values = self.network(normalised_colours(colours[None].to(self.device)))
+        return FeatureMap(values[0].float().cpu(), image_size, "stretch", self.name)
 
 
 @dataclass
