@@ -4,14 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-]
+from viewer_page import ARGUMENTS, CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +13,9 @@ def browser():
     from playwright.sync_api import Error, sync_playwright
 
     with sync_playwright() as playwright:
-        path = {"executable_path": str(CHROMIUM)} if CHROMIUM.exists() else {}
+        path = {"executable_path": CHROMIUM} if Path(CHROMIUM).exists() else {}
         try:
-            launched = playwright.chromium.launch(args=ARGUMENTS, **path)
+            launched = playwright.chromium.launch(args=list(ARGUMENTS), **path)
         except Error as error:
             missing = f"no Chromium; apt-get install chromium, or playwright install chromium ({error.message[:200]})"
             if os.environ.get("SAMNERF_REQUIRE_BROWSER") == "1":

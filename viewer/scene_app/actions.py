@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from samnerf.camera import Camera
 from samnerf.errors import SamNerfError
+from samnerf.evaluation.metrics import iou
 from samnerf.images.automatic_masks import automatic_masks
-from samnerf.images.settings import ImageSettings
+from samnerf.images.settings import automatic_settings
 from samnerf.objects.everything import lock_everything
 from samnerf.objects.grid_algebra import overlap
 from samnerf.objects.layer_files import load_layers, save_layers
@@ -31,6 +33,9 @@ from samnerf.viewer.scene_app.shared_objects import SharedObjects
 from samnerf.viewer.scene_app.work import Work
 
 EXAMPLES = 3
+TRIED_EXAMPLES = 12
+ENOUGH_AGREEMENT = 0.9
+"""IoU from which on two masks are the same thing."""
 LARGEST_EXAMPLE = 0.2
 """Share of a view from which on a thing is no example, but backdrop."""
 
@@ -82,18 +87,28 @@ class Actions:
     def examples(self, frame: Frame) -> list[tuple[float, float]]:
         """Places in the middle of things that stand out, as parts of width and height; at most three.
 
+        A thing stands out if a click on its middle finds the same thing again; others fill up what is missing.
+
         Raises:
             SamNerfError: if the decoder answers one object at a time only.
         """
-        settings = ImageSettings(points_per_side=8)
+        view = frame.view
+        settings = replace(automatic_settings(self.scene.pair), points_per_side=8)
         found = [
             one
-            for one in automatic_masks(frame.view, self.session.mask_decoder, settings)
+            for one in automatic_masks(view, self.session.mask_decoder, settings)
             if 0.002 < one.mask.mean() < LARGEST_EXAMPLE
         ]
-        height, width = frame.view.image_size
-        middles = [interior_points(one.mask, 1)[0] for one in sorted(found, key=lambda one: -one.score)]
-        return [((column + 0.5) / width, (row + 0.5) / height) for row, column in middles[:EXAMPLES]]
+        masks = [one.mask for one in sorted(found, key=lambda one: -one.score)[:TRIED_EXAMPLES]]
+        clicks = [(mask, interior_points(mask, 1)[0]) for mask in masks]
+        height, width = view.image_size
+        agreeing = [iou(self._clicked(frame, column, row), mask) for mask, (row, column) in clicks]
+        order = sorted(range(len(clicks)), key=lambda i: -min(agreeing[i], ENOUGH_AGREEMENT))
+        return [((clicks[i][1][1] + 0.5) / width, (clicks[i][1][0] + 0.5) / height) for i in order[:EXAMPLES]]
+
+    def _clicked(self, frame: Frame, column: int, row: int) -> np.ndarray:
+        said = PromptSet(points=(Point(column + 0.5, row + 0.5, 1),), view=frame.view.name)
+        return self.session.answer(frame.view, said).prediction.mask().cpu().numpy()
 
     def lock(self, desk: Desk, frame: Frame, objects: SharedObjects, name: str, work: Work) -> list[str]:
         """Lock what is prompted, as it is shown; words alone lock each thing that they find. Gives the new names.
@@ -145,7 +160,7 @@ class Actions:
             SamNerfError: if nothing new is found, or the decoder answers one object at a time only.
             CancelledError: if the work was cancelled.
         """
-        found = lock_everything(self.session, self.support, ImageSettings(), work.step)
+        found = lock_everything(self.session, self.support, automatic_settings(self.scene.pair), work.step)
         names: list[str] = []
 
         def with_locks(layers):  # type: ignore[no-untyped-def]

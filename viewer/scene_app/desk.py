@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from samnerf.errors import SamNerfError
 from samnerf.prompts import Box, Phrase, Point, PromptSet, WorldPoint
+from samnerf.viewer.scene_app.flight import Flight
 
 Tool = Literal["Add", "Take away", "Box"]
 TOOLS: tuple[Tool, ...] = get_args(Tool)
@@ -131,6 +132,7 @@ class Desk:
         settings: where the sliders stand.
         isolated: IDs of the objects that are shown alone; none of them shows all of the scene.
         removed: IDs of the objects that are taken out of the world.
+        flight: the camera path.
     """
 
     history: tuple[Said, ...] = (Said(),)
@@ -139,6 +141,7 @@ class Desk:
     settings: Settings = field(default=Settings())
     isolated: frozenset[int] = frozenset()
     removed: frozenset[int] = frozenset()
+    flight: Flight = field(default=Flight())
 
     @property
     def said(self) -> Said:

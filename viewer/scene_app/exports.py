@@ -4,31 +4,48 @@ import io
 import re
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import Literal, get_args
 
 from samnerf.camera import Camera
 from samnerf.errors import SamNerfError
-from samnerf.export.boxes import ObjectBox, oriented_box, write_boxes
-from samnerf.export.cryptomatte import write_cryptomatte
-from samnerf.export.exr import write_mattes
-from samnerf.export.lock_masks import segment_locks
-from samnerf.export.mask_files import write_png
-from samnerf.export.object_points import object_points
-from samnerf.export.point_cloud import PointCloud, write_ply
+from samnerf.export.export_source import ExportedObjects
+from samnerf.export.mask_files import folder_names, write_png
+from samnerf.export.scene_export import ExportSettings, export_scene, needs_objects, steps
+from samnerf.export.video import write_video
 from samnerf.objects.layer_files import save_layers
 from samnerf.objects.layers import ObjectLayers
 from samnerf.scene import TrainedScene
+from samnerf.viewer.scene_app.actions import Actions
 from samnerf.viewer.scene_app.desk import Desk
-from samnerf.viewer.scene_app.frames import Frame
-from samnerf.viewer.scene_app.painting import paint
+from samnerf.viewer.scene_app.flight import FPS
+from samnerf.viewer.scene_app.frames import Frame, render_frame
+from samnerf.viewer.scene_app.painting import Picture, paint
 from samnerf.viewer.scene_app.work import Work
 
-LEAST_POINTS = 4
-"""Of an object, for a box around it."""
+Views = Literal["This view", "All photographs", "Camera path"]
+VIEWS: tuple[Views, ...] = get_args(Views)
+FORMATS = {
+    "Masks (PNG)": "masks",
+    "ID maps (PNG)": "ids",
+    "Soft mattes (PNG)": "mattes-png",
+    "Soft mattes (EXR)": "mattes-exr",
+    "Cryptomatte (EXR)": "cryptomatte",
+    "COCO annotations (JSON)": "coco",
+    "Colour alone (PNG)": "plate",
+    "Depth (EXR)": "depth",
+    "Video of the masks (MP4)": "video",
+    "Cameras (Nuke, JSON)": "cameras",
+    "Point clouds (PLY)": "points",
+    "Meshes (PLY, GLB)": "mesh",
+    "Boxes (JSON, GLB)": "boxes",
+    "Points of all of the scene (PLY)": "scene-points",
+}
+"""What it is called -> the format of `samnerf.export.scene_export`."""
+PICTURES, FILM, OBJECTS = "As it is shown (PNG)", "As it is shown (MP4)", "Objects and grids (JSON)"
+NAMES = (PICTURES, FILM, *FORMATS, OBJECTS)
 
 
 @dataclass(frozen=True)
@@ -36,113 +53,99 @@ class Export:
     """What there is to export.
 
     Attributes:
-        scene: where the objects are.
+        actions: the scene, and decoders for pictures as they are shown.
         layers: the objects; hidden ones are left out.
         frame: what is seen now.
         desk: how it is shown.
+        cameras: names and cameras of the views that are wanted.
     """
 
-    scene: TrainedScene
+    actions: Actions
     layers: ObjectLayers
     frame: Frame
     desk: Desk
+    cameras: Sequence[tuple[str, Camera]]
 
-    @property
-    def cameras(self) -> list[tuple[str, Camera]]:
-        """Of all photographs."""
-        return [(picture.name, picture.camera) for picture in self.scene.pictures.values()]
+    def pictures(self, work: Work) -> Iterator[Picture]:
+        """Each view as the desk shows it."""
+        for number, (name, camera) in enumerate(self.cameras, start=1):
+            frame = self.frame if camera is self.frame.camera else self._frame(name, camera)
+            answer = None if self.desk.said.empty else self.actions.answer(self.desk, frame)
+            yield paint(frame, self.desk, self.layers, answer)
+            work.step(f"picture of {name}", number, len(self.cameras))
 
-    def points(self, work: Work) -> PointCloud:
-        """Points of the visible objects."""
-        cameras = [camera for _, camera in self.cameras]
-        visible = [one for one in self.layers.objects if one.visible]
-        work.step("collecting points", 0, 1)
-        return object_points(self.scene, visible, cameras)
-
-
-def _masks(export: Export, folder: Path, work: Work) -> None:
-    cameras = export.cameras
-    done: list[str] = []
-
-    def show(view: str) -> None:
-        done.append(view)
-        work.step(f"masks of {view}", len(done), len(cameras))
-
-    segment_locks(export.scene, export.layers, cameras, folder, done=show)
+    def _frame(self, name: str, camera: Camera) -> Frame:
+        frame = render_frame(self.actions.scene, camera, name, self.layers, self.desk.removed)
+        assert frame is not None
+        return frame
 
 
-def _picture(export: Export, folder: Path, work: Work) -> None:
-    write_png(folder / "picture.png", paint(export.frame, export.desk, export.layers))
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """An export's source that is here already."""
 
+    scene: TrainedScene
+    objects: ExportedObjects
 
-def _mattes(export: Export, folder: Path, work: Work) -> None:
-    alphas = export.frame.alphas(export.layers)
-    mattes = {
-        one.name: alphas.alpha(i).clamp(0, 1).numpy() for i, one in enumerate(export.layers.objects) if one.visible
-    }
-    write_mattes(folder / "mattes.exr", mattes, export.frame.view.rgb)
-
-
-def _cryptomatte(export: Export, folder: Path, work: Work) -> None:
-    alphas = export.frame.alphas(export.layers)
-    shown = [(i, one.name) for i, one in enumerate(export.layers.objects) if one.visible]
-    pictures = (alphas.alpha(i).clamp(0, 1).numpy() for i, _ in shown)
-    write_cryptomatte(folder / "cryptomatte.exr", pictures, [name for _, name in shown], export.frame.view.rgb)
-
-
-def _points(export: Export, folder: Path, work: Work) -> None:
-    write_ply(folder / "objects.ply", export.points(work))
-
-
-def _boxes(export: Export, folder: Path, work: Work) -> None:
-    cloud = export.points(work)
-    boxes = []
-    for one in export.layers.objects:
-        positions = cloud.positions[cloud.object_ids == one.object_id]
-        if len(positions) >= LEAST_POINTS:
-            boxes.append(ObjectBox(one.object_id, one.name, oriented_box(positions.astype(np.float64))))
-    if not boxes:
-        raise SamNerfError("no object has enough points for a box around it")
-    write_boxes(folder / "boxes.json", boxes)
-
-
-def _objects(export: Export, folder: Path, work: Work) -> None:
-    save_layers(folder / "objects.json", export.layers, export.scene.checkpoint_hash)
-
-
-FORMATS: dict[str, Callable[[Export, Path, Work], None]] = {
-    "Masks of all photographs (PNG)": _masks,
-    "This picture (PNG)": _picture,
-    "Mattes of this view (EXR)": _mattes,
-    "Cryptomatte of this view (EXR)": _cryptomatte,
-    "Point cloud (PLY)": _points,
-    "Boxes (JSON)": _boxes,
-    "Objects and grids (JSON)": _objects,
-}
-"""What it is called -> what writes it into a folder."""
-WITHOUT_OBJECTS = ("This picture (PNG)",)
+    def open(self) -> tuple[TrainedScene, ExportedObjects]:
+        return self.scene, self.objects
 
 
 def export_objects(export: Export, name: str, folder: Path, work: Work) -> Path:
-    """Write one of FORMATS into a new folder below `folder`; gives its path.
+    """Write what one of NAMES says into a new folder below `folder`; gives its path.
 
     Raises:
-        SamNerfError: if there is no such format, no object is shown, or files cannot be written.
+        SamNerfError: if there is no such export, no object is shown, or files cannot be written.
         CancelledError: if the work was cancelled; what was written stays.
     """
-    if name not in FORMATS:
-        raise SamNerfError(f"there is no export {name!r}; there are {', '.join(FORMATS)}")
-    if name not in WITHOUT_OBJECTS and not any(one.visible for one in export.layers.objects):
+    if name not in NAMES:
+        raise SamNerfError(f"there is no export {name!r}; there are {', '.join(NAMES)}")
+    of_objects = name == OBJECTS or (name in FORMATS and needs_objects((FORMATS[name],)))
+    if of_objects and not any(one.visible for one in export.layers.objects):
         raise SamNerfError("there is nothing to export: no object is locked and shown")
     word = re.sub(r"\W+", "_", name.split("(")[0]).strip("_").lower()
     target = _fresh(folder, f"{word}_{time.strftime('%Y%m%d_%H%M%S')}")
-    FORMATS[name](export, target, work)
+    writers = {PICTURES: _write_pictures, FILM: _write_film, OBJECTS: _write_objects}
+    if name in writers:
+        writers[name](export, target, work)
+    else:
+        _write_format(export, FORMATS[name], target, work)
     return target
+
+
+def _write_pictures(export: Export, folder: Path, work: Work) -> None:
+    files = folder_names({i: name for i, (name, _) in enumerate(export.cameras)})
+    for i, picture in enumerate(export.pictures(work)):
+        write_png(folder / f"{files[i]}.png", picture)
+
+
+def _write_film(export: Export, folder: Path, work: Work) -> None:
+    if len({camera.image_size for _, camera in export.cameras}) > 1:
+        raise SamNerfError("a video has pictures of one size, but these views differ; take the camera path")
+    write_video(folder / "film.mp4", export.pictures(work), FPS)
+
+
+def _write_objects(export: Export, folder: Path, work: Work) -> None:
+    save_layers(folder / "objects.json", export.layers, export.actions.scene.checkpoint_hash)
+
+
+def _write_format(export: Export, one: str, folder: Path, work: Work) -> None:
+    shown = any(layer.visible for layer in export.layers.objects)
+    objects = ExportedObjects.chosen(export.layers) if shown else ExportedObjects.none()
+    scene, total, done = export.actions.scene, steps((one,), len(export.cameras)), 0
+
+    def step(what: str) -> None:
+        nonlocal done
+        done += 1
+        work.step(what, done, total)
+
+    work.step("beginning", 0, total)
+    export_scene(_Opened(scene, objects), (scene, objects), export.cameras, (one,), folder, ExportSettings(), step)
 
 
 def packed(folder: Path) -> tuple[str, bytes]:
     """Name and content of what the browser gets: the file itself if there is one, else all of them in a ZIP file."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name != "records")
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_record(path.relative_to(folder)))
     if len(files) == 1:
         return files[0].name, files[0].read_bytes()
     buffer = io.BytesIO()
@@ -150,6 +153,11 @@ def packed(folder: Path) -> tuple[str, bytes]:
         for path in files:
             archive.write(path, Path(folder.name) / path.relative_to(folder))
     return f"{folder.name}.zip", buffer.getvalue()
+
+
+def _is_record(path: Path) -> bool:
+    """Whether it is of use only where the export was made; see `samnerf.export.manifest`."""
+    return path.parts[0] == "records" or (len(path.parts) == 1 and path.name.startswith("records."))
 
 
 def _fresh(folder: Path, name: str) -> Path:

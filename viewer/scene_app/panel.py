@@ -6,12 +6,14 @@ from typing import Any
 
 from samnerf.viewer.scene_app.buttons import add_buttons
 from samnerf.viewer.scene_app.desk import GRANULARITIES, MODES, TOOLS, Desk
-from samnerf.viewer.scene_app.exports import FORMATS
+from samnerf.viewer.scene_app.exports import NAMES, VIEWS
 from samnerf.viewer.scene_app.words import HELP, WELCOME, objects_line
 
 EXAMPLES = ("Example 1", "Example 2", "Example 3")
 SIZES = ("256", "384", "512", "768", "1024")
 CHOOSE = "choose a photograph"
+CHOOSE_KEYFRAME = "none yet"
+KEYFRAMES = ("Add here", "Remove", "Fly")
 
 
 @dataclass
@@ -38,7 +40,11 @@ class Panel:
     text_threshold: Any
     top_k: Any
     granularity: Any
+    keyframe: Any
+    keyframes: Any
+    seconds: Any
     format: Any
+    views: Any
     export: Any
     prompts: Any
     save: Any
@@ -92,8 +98,13 @@ def build_panel(gui: Any, desk: Desk, photographs: Sequence[str], size: str) -> 
             "Words fit", 0.0, 1.0, 0.01, settings.text_threshold, hint="How well words must fit."
         )
         made["top_k"] = gui.add_slider("Top k", 1, 16, 1, settings.top_k, hint="Places that become points of a phrase.")
+    with gui.add_folder("Camera path", expand_by_default=False):
+        made["keyframe"] = gui.add_dropdown("Keyframe", (CHOOSE_KEYFRAME,), hint="Look from there again.")
+        made["keyframes"] = add_buttons(gui, " ", KEYFRAMES, hint="Add here: where you are. Fly: along the path.")
+        made["seconds"] = gui.add_slider("Seconds", 1, 60, 1, desk.flight.seconds, hint="From first to last.")
     with gui.add_folder("Take home", expand_by_default=False):
-        made["format"] = gui.add_dropdown("What", tuple(FORMATS))
+        made["format"] = gui.add_dropdown("What", NAMES, initial_value="Masks (PNG)")
+        made["views"] = gui.add_dropdown("Of", VIEWS, initial_value="All photographs")
         made["export"] = gui.add_button("Export", hint="Write it, and download it.")
         made["prompts"] = gui.add_button("Prompt file", hint="What was said, for samnerf segment and samnerf lock.")
         made["save"] = gui.add_button("Save objects", hint="Into the file that --locks names.")

@@ -12,7 +12,10 @@ from samnerf.errors import SamNerfError
 from samnerf.viewer.scene_app.buttons import on_press
 from samnerf.viewer.scene_app.common import Common
 from samnerf.viewer.scene_app.desk import Desk
+from samnerf.viewer.scene_app.exports import Views
+from samnerf.viewer.scene_app.flight import Flight
 from samnerf.viewer.scene_app.frames import Frame
+from samnerf.viewer.scene_app.keyframes import Keyframes
 from samnerf.viewer.scene_app.long_work import LongWork
 from samnerf.viewer.scene_app.markers import Markers
 from samnerf.viewer.scene_app.object_rows import ObjectRows
@@ -55,6 +58,7 @@ class Visit:
         self.work = LongWork(self.panel, common.one_at_a_time, self.tell, self.warn)
         self.files = TakeHome(common, client, objects, self.work, self.tell)
         self.markers = Markers(client.scene)
+        self.keyframes = Keyframes(client, self.panel, common.distance)
         self.pointer = Pointer(client.scene, self._clicked, self._boxed)
         self.pointer.use(desk.tool)
         self._wire()
@@ -101,12 +105,13 @@ class Visit:
             self.rows.update(layers, desk)
             self.panel.objects_line.content = objects_line(layers)
             self.markers.update(desk.said.world_points, self.camera)
+            self.keyframes.update(desk.flight)
         self.loop.repaint()
 
     def show(self, shown: Shown) -> None:
         """Send a picture."""
         frame = shown.frame
-        depth = frame.planar_depth if self.markers.any else None
+        depth = frame.planar_depth if self.markers.any or self.keyframes.any else None
         self.client.scene.set_background_image(
             np.ascontiguousarray(shown.picture),
             format="jpeg",
@@ -134,7 +139,10 @@ class Visit:
             self._on(getattr(p, name).on_update, lambda value, name=name: self._adjust(name, value))
         self._on(p.photograph.on_update, self._go_to)
         self._on(p.size.on_update, lambda _: self._moved(self.client.camera))
-        self._on(p.export.on_click, lambda _: self._export(p.format.value))
+        self._on(p.keyframe.on_update, lambda _: self.keyframes.go(self.desk.flight))
+        self._press(p.keyframes, self._keyframe)
+        self._on(p.seconds.on_update, lambda seconds: self._fly(replace(self.desk.flight, seconds=seconds)))
+        self._on(p.export.on_click, lambda _: self._export(p.format.value, p.views.value))
         self._on(p.prompts.on_click, lambda _: self.files.prompts(self.desk))
         self._on(p.save.on_click, lambda _: self.files.save())
         self._on(p.load.on_click, lambda _: self.files.load())
@@ -221,8 +229,21 @@ class Visit:
 
         self._with_frame(lock)
 
-    def _export(self, name: str) -> None:
-        self._with_frame(lambda frame: self.files.export(name, frame, self.desk))
+    def _export(self, name: str, views: Views) -> None:
+        self._with_frame(lambda frame: self.files.export(name, views, frame, self.desk))
+
+    def _keyframe(self, what: str) -> None:
+        flight = self.desk.flight
+        if what == "Add here":
+            self._fly(flight.add(self.camera))
+        elif what == "Remove":
+            self._fly(flight.remove(self.keyframes.chosen))
+        else:
+            flight.cameras((3, 4))  # said at once if there is nothing to fly along
+            self.work.start("Camera path", lambda work: self.keyframes.fly(flight, work))
+
+    def _fly(self, flight: Flight) -> None:
+        self.change(lambda desk: replace(desk, flight=flight))
 
     def _lock_everything(self) -> None:
         def run(work: Any) -> str:

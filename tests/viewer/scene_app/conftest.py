@@ -1,14 +1,16 @@
 """The toy world with a whole renderer, and a ray-traced scene that passes for a trained one."""
 
 import contextlib
-import socket
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import viewer_page
+from viewer_page import ViewerPage
 
+from samnerf.cli.scene_session import load_session
 from samnerf.distill.colour_model import Rendering
 from samnerf.objects.layers import ObjectLayers
 from samnerf.preprocessing.synthetic import ray_tracer
@@ -18,8 +20,11 @@ from samnerf.scene import TrainedScene
 from samnerf.session import Session
 from samnerf.surface_samples import SurfaceSamples
 from samnerf.viewer.scene_app.actions import Actions
+from samnerf.viewer.scene_app.app import SceneApp
+from samnerf.viewer.scene_app.common import Choices, Common
 from samnerf.viewer.scene_app.desk import Desk
 from samnerf.viewer.scene_app.frames import render_frame
+from samnerf.viewer.scene_app.guarded_server import GuardedServer
 from samnerf.viewer.scene_app.shared_model import shared_scene
 from samnerf.viewer.scene_app.shared_objects import SharedObjects
 
@@ -70,6 +75,10 @@ def world(toy):
     )  # fmt: skip
 
 
+FAR = (0.0, 0.0, -50.0)
+"""Below the floor."""
+
+
 class TracedModel:
     """A ray tracer in the place of a trained model; exact, and as fast."""
 
@@ -98,10 +107,13 @@ class TracedModel:
     def edited(self, factor):
         whole = self.things
         centres = [torch.tensor([[*map(float, thing.centre)]]) for thing in whole.objects]
-        kept = [one for one, at in zip(whole.objects, centres, strict=True) if float(factor(at)) > 0.5]
-        self.things = replace(whole, objects=type(whole.objects)(kept))
-        yield
-        self.things = whole
+        gone = [float(factor(at)) < 0.5 for at in centres]
+        moved = (replace(one, centre=FAR) if away else one for one, away in zip(whole.objects, gone, strict=True))
+        self.things = replace(whole, objects=type(whole.objects)(moved))
+        try:
+            yield
+        finally:
+            self.things = whole
 
 
 def _surface(camera, depth):
@@ -140,18 +152,52 @@ def traced():
 
 
 @pytest.fixture
-def free_port():
-    """A port that nobody listens on."""
-    return find_port()
-
-
-def find_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def things(traced):
+    """The solids of the ray-traced scene."""
+    return traced.pipeline.model.things
 
 
 @pytest.fixture(scope="module")
-def module_port():
-    """The same for a whole module."""
-    return find_port()
+def serve(tmp_path_factory):
+    """`serve(scene, shared=True, token=None)` starts a viewer; it has its address and its folder."""
+    started = []
+
+    def start(scene, shared=True, token=None):
+        folder, port = tmp_path_factory.mktemp("viewer"), viewer_page.free_port()
+        server = GuardedServer("127.0.0.1", port, "SAM-NeRF", token)
+        started.append(server)
+        choices = Choices(shared, folder / "objects.json", folder / "exports", 256)
+        app = SceneApp(server, Common.of(scene, load_session("tiny", True, "cpu"), choices), ObjectLayers())
+        app.address, app.folder = f"http://127.0.0.1:{port}/", folder
+        return app
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def app(traced, serve):
+    """The viewer of the ray-traced scene."""
+    return serve(traced)
+
+
+@pytest.fixture(scope="module")
+def visitor(browser, app):
+    """A browser that stays for a whole module."""
+    page = ViewerPage(browser, app, app.address)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def page(visitor):
+    """The visitor's page, as at first."""
+    visitor.start_again()
+    return visitor
+
+
+@pytest.fixture
+def free_port():
+    """A port that nobody listens on."""
+    return viewer_page.free_port()

@@ -1,0 +1,76 @@
+"""What Chromium draws, and when: its own screencast, frame by frame."""
+
+import base64
+import io
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+KEPT = 240
+PATIENCE = 120.0
+
+Picture = UInt8[np.ndarray, "height width 3"]
+
+
+class Screencast:
+    """The frames of a page, in the pixels of its window; a context.
+
+    Args:
+        context: Playwright's, of the page.
+        page: whose frames are wanted.
+    """
+
+    def __init__(self, context: Any, page: Any) -> None:
+        self._page = page
+        self._session = context.new_cdp_session(page)
+        self._frames: deque[tuple[float, str]] = deque(maxlen=KEPT)
+        self._session.on("Page.screencastFrame", self._keep)
+
+    def __enter__(self) -> "Screencast":
+        # The first frame comes at once, the others when something has changed.
+        self._session.send("Page.startScreencast", {"format": "jpeg", "quality": 80, "everyNthFrame": 1})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.send("Page.stopScreencast")
+        self._session.detach()
+
+    @property
+    def latest(self) -> Picture:
+        """The last frame, sRGB."""
+        self._pump()
+        return _decoded(self._frames[-1][1])
+
+    def wait(self, wanted: Callable[[Picture], bool], since: float) -> float:
+        """When the first frame since then was drawn that is wanted; seconds, as `time.time` counts them.
+
+        Raises:
+            TimeoutError: if none came.
+        """
+        seen = since
+        deadline = time.time() + PATIENCE
+        while time.time() < deadline:
+            for drawn, data in list(self._frames):
+                if drawn > seen and drawn >= since:
+                    seen = drawn
+                    if wanted(_decoded(data)):
+                        return drawn
+            self._pump()
+        raise TimeoutError(f"no such frame within {PATIENCE:g} seconds")
+
+    def _pump(self) -> None:
+        """Let Playwright tell what has happened."""
+        self._page.wait_for_timeout(4)
+
+    def _keep(self, event: dict[str, Any]) -> None:
+        self._frames.append((float(event["metadata"]["timestamp"]), event["data"]))
+        self._session.send("Page.screencastFrameAck", {"sessionId": event["sessionId"]})
+
+
+def _decoded(data: str) -> Picture:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))

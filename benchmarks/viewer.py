@@ -1,0 +1,227 @@
+"""The viewer in a real browser, on a trained scene made in code: how long one waits, what one sees, what breaks.
+
+    make bench-viewer
+    python benchmarks/viewer.py --seed 21 --repeats 30 --interactions 500
+
+A time begins when Playwright is told to act, and ends when Chromium has drawn a picture in which something changed, as
+its screencast tells. The viewer, Chromium (which draws on the CPU) and this script share the machine's cores.
+
+- click_to_mask_ms: a click into a view at rest, until the mask is there.
+- phrase_to_heatmap_ms: Find is pressed, until the heat map is there.
+- first_coarse_frame_ms, full_frame_ms: the camera jumps, until the first picture from there, and until the sharp one.
+- screenshot_miou: masks read from screenshots, against the ray tracer: of a click into each object that the view
+  shows, and of the object's lock in two views further along.
+- soak_*: random interactions, as fast as a hand may be; what the page or the viewer did not foresee is an exception.
+"""
+
+import random
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import tyro
+from playwright.sync_api import sync_playwright
+from receipts import write_receipt
+from screencast import Screencast
+from soak import Soak
+from trained_scenes import SyntheticScene, trained_scene
+from viewer_page import ARGUMENTS, CHROMIUM, ViewerPage, free_port, middle
+
+from samnerf.cli.scene_session import load_session
+from samnerf.evaluation.metrics import iou, mean
+from samnerf.objects.layers import ObjectLayers
+from samnerf.viewer.scene_app.app import SceneApp
+from samnerf.viewer.scene_app.common import Choices, Common
+from samnerf.viewer.scene_app.guarded_server import GuardedServer
+from samnerf.viewer.scene_app.viser_cameras import look_from
+
+LEAST_SHOWN = 0.005
+"""Share of the picture that an object must fill to be clicked."""
+VIEWPORT = (882, 562)
+"""Of the window; the panel leaves a picture of 512 x 512 pixels or so."""
+CHANGED = 12.0
+"""Mean difference of three colours, 0 to 255 each, from which on a part of the picture has changed."""
+
+
+@dataclass
+class ViewerBenchmark:
+    """Latency, masks on the screen, and a soak of the viewer."""
+
+    seed: int = 21
+    """Of the scene."""
+    steps: int | None = None
+    """Of its training; by default those of `samnerf-tiny`."""
+    size: int = 512
+    """Longer side of the picture, pixels."""
+    repeats: int = 30
+    """How often each time is taken."""
+    views: int = 4
+    """In which objects are clicked for `screenshot_miou`."""
+    interactions: int = 500
+    """Of the soak."""
+
+    def measure(self) -> None:
+        """Run, print and write the receipt."""
+        warnings.filterwarnings("ignore", module="nerfstudio|torch|timm|websockets|viser")
+        scene = trained_scene(self.seed, self.steps)
+        with _viewer(scene, self.size) as (app, address), sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+            page = ViewerPage(browser, app, address, VIEWPORT, scene.trained.to_capture)
+            waits = Waits(page, scene, self.repeats)
+            figures = waits.measure() | Screenshots(page, scene, self.views).measure()
+            figures |= Soak(page, scene, self.interactions, random.Random(self.seed)).measure()
+            canvas = page.canvas
+            browser.close()
+        shown = {"picture": [self.size, self.size], "canvas": [round(canvas["width"]), round(canvas["height"])]}
+        path = write_receipt("viewer", "cpu", {**figures, "seed": self.seed, **shown, "runs_ms": waits.runs})
+        for name, value in figures.items():
+            print(f"{name:<24} {value}")
+        print(path)
+
+
+@contextmanager
+def _viewer(scene: SyntheticScene, size: int) -> Iterator[tuple[SceneApp, str]]:
+    port = free_port()
+    server = GuardedServer("127.0.0.1", port, "SAM-NeRF")
+    with tempfile.TemporaryDirectory() as folder:
+        choices = Choices(True, Path(folder) / "objects.json", Path(folder) / "exports", size)
+        common = Common.of(scene.trained, load_session(scene.trained.pair, True, "cpu"), choices)
+        yield SceneApp(server, common, ObjectLayers()), f"http://127.0.0.1:{port}/"
+        server.stop()
+
+
+@dataclass
+class Waits:
+    """How long a person waits.
+
+    Attributes:
+        runs: every time that was taken, milliseconds.
+    """
+
+    page: ViewerPage
+    scene: SyntheticScene
+    repeats: int
+    runs: dict[str, list[float]] = field(default_factory=dict)
+
+    def measure(self) -> dict[str, float]:
+        """Medians, milliseconds."""
+        with Screencast(self.page.context, self.page.page) as cast:
+            for turn in range(self.repeats):
+                self._look(turn, cast)
+                self._click(turn, cast)
+                self._ask(turn, cast)
+        return {name: round(median(values), 1) for name, values in self.runs.items()}
+
+    def _look(self, turn: int, cast: Screencast) -> None:
+        """Jump to another camera."""
+        cameras = self.page.app.common.cameras
+        _, camera = cameras[(7 * turn + 3) % len(cameras)]
+        before, moves = cast.latest, self.page.visit.loop
+        began = time.time()
+        look_from(self.page.visit.client, camera, self.page.app.common.distance)
+        self._keep("first_coarse_frame_ms", cast.wait(lambda seen: _differs(seen, before), began) - began)
+        while not (moves.frame is not None and moves.frame.full and moves.idle):
+            self.page.page.wait_for_timeout(5)
+        drawn = time.time()
+        self._keep("full_frame_ms", cast.wait(lambda _: True, drawn - 0.05) - began)
+        self.page.rest()
+
+    def _click(self, turn: int, cast: Screencast) -> None:
+        """Click the middle of an object."""
+        masks = _shown(self.page, self.scene)
+        name = sorted(masks)[turn % len(masks)]
+        place, before = middle(masks[name]), cast.latest
+        began = time.time()
+        self.page.page.mouse.click(self.page.canvas["x"] + place[0], self.page.canvas["y"] + place[1])
+        self._keep("click_to_mask_ms", cast.wait(lambda seen: _differs(seen, before, masks[name]), began) - began)
+        self.page.rest()
+        self.page.visit.change(lambda desk: desk.clear())
+        self.page.rest()
+
+    def _ask(self, turn: int, cast: Screencast) -> None:
+        """Look for words; the picture of the view changes everywhere when the heat map comes."""
+        self.page.visit.change(lambda desk: replace(desk, mode="Relevancy"))
+        names = [thing.name for thing in self.scene.world.objects]
+        self.page.visit.panel.words.value = names[turn % len(names)]
+        self.page.rest()
+        button = self.page.page.get_by_role("button", name="Find", exact=True).first.bounding_box()
+        before = cast.latest
+        began = time.time()
+        self.page.page.mouse.click(button["x"] + button["width"] / 2, button["y"] + button["height"] / 2)
+        self._keep("phrase_to_heatmap_ms", cast.wait(lambda seen: _differs(seen, before), began) - began)
+        self.page.rest()
+        self.page.visit.change(lambda desk: replace(desk.clear(), mode="Masks"))
+        self.page.rest()
+
+    def _keep(self, name: str, seconds: float) -> None:
+        self.runs.setdefault(name, []).append(round(1000 * seconds, 1))
+
+
+@dataclass
+class Screenshots:
+    """Masks as they are on the screen."""
+
+    page: ViewerPage
+    scene: SyntheticScene
+    views: int
+
+    def measure(self) -> dict[str, Any]:
+        """Mean IoU of all masks, of clicks, and of locks."""
+        clicked: list[float] = []
+        locked: list[float] = []
+        cameras = [camera for _, camera in self.scene.trained.cameras("test")]
+        for turn in range(self.views):
+            self._go(cameras[turn % len(cameras)])
+            for truth in _shown(self.page, self.scene).values():
+                self.page.click(middle(truth))
+                clicked.append(iou(self.page.coloured(), truth))
+                self.page.visit.change(lambda desk: desk.clear())
+        self._go(cameras[0])
+        names = list(_shown(self.page, self.scene))
+        for name in names:
+            self._go(cameras[0])
+            self.page.click(middle(_shown(self.page, self.scene)[name]))
+            self.page.press("Lock")
+            self.page.expect("locked now")
+            for camera in cameras[1:3]:
+                self._go(camera)
+                truth = _shown(self.page, self.scene).get(name)
+                if truth is not None:
+                    locked.append(iou(self.page.coloured(), truth))
+            self.page.start_again()
+        rounded = {key: round(mean(values), 4) for key, values in (("click", clicked), ("lock", locked))}
+        return {
+            "screenshot_miou": round(mean([*clicked, *locked]), 4),
+            "screenshot_click_miou": rounded["click"],
+            "screenshot_lock_miou": rounded["lock"],
+            "screenshots": len(clicked) + len(locked),
+        }
+
+    def _go(self, camera: Any) -> None:
+        look_from(self.page.visit.client, camera, self.page.app.common.distance)
+        self.page.rest()
+        self.page.rest()
+
+
+def _shown(page: ViewerPage, scene: SyntheticScene) -> dict[str, np.ndarray]:
+    """Objects that fill enough of the picture, and where they are on the screen."""
+    masks = {thing.name: page.truth(scene.world, thing.name) for thing in scene.world.objects}
+    return {name: mask for name, mask in masks.items() if mask.mean() >= LEAST_SHOWN}
+
+
+def _differs(seen: np.ndarray, before: np.ndarray, where: np.ndarray | None = None) -> bool:
+    change = np.abs(seen.astype(int) - before).sum(-1)
+    if where is None:
+        return float(change.mean()) > CHANGED
+    return float(change[: where.shape[0], : where.shape[1]][where].mean()) > CHANGED
+
+
+if __name__ == "__main__":
+    tyro.cli(ViewerBenchmark).measure()

@@ -1,0 +1,208 @@
+"""The viewer's page in Chromium, with a person's hands and eyes: tests and benchmarks drive it alike.
+
+All places on the page are pixels of the picture, (x, y) from its top left.
+"""
+
+import io
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+from PIL import Image
+from scipy import ndimage
+
+from samnerf.camera import Camera
+from samnerf.preprocessing.synthetic import ray_tracer
+from samnerf.preprocessing.synthetic.scene import Scene
+from samnerf.viewer.scene_app.app import SceneApp
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = (
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+)
+"""Chromium draws on the CPU and asks nobody for anything."""
+PATIENCE = 90.0
+"""Seconds, for machines with much else to do."""
+DIFFERENT = 30
+"""Sum of the differences of three colours from which on a pixel was changed, and not only smoothed by the browser."""
+FLOOR = (300, 640)
+"""A place of the picture from which one may drag; messages appear at its top left."""
+
+Place = tuple[float, float]
+Mask = Bool[np.ndarray, "height width"]
+
+
+class ViewerPage:
+    """A browser's window on the viewer.
+
+    Args:
+        browser: Playwright's.
+        app: that is shown; it runs in this process, so that its state can be looked at.
+        address: of the page.
+        viewport: size of the window, pixels.
+        to_world: from a camera of the viewer's scene to the frame of the synthetic scene that is true of it.
+    """
+
+    def __init__(
+        self,
+        browser: Any,
+        app: SceneApp,
+        address: str,
+        viewport: tuple[int, int] = (1000, 700),
+        to_world: Callable[[Camera], Camera] = lambda camera: camera,
+    ) -> None:
+        self.app = app
+        self._to_world = to_world
+        width, height = viewport
+        self.context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+        self.context.set_default_timeout(1000 * PATIENCE)
+        self.page = self.context.new_page()
+        self.faults: list[str] = []
+        self.requested: list[str] = []
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("requestfinished", lambda request: self.requested.append(request.url))
+        self.open(lambda: self.page.goto(address))
+
+    def open(self, go: Callable[[], Any]) -> None:
+        """Load the page by `go`, and wait until everything is shown."""
+        before = self.app.visits
+        go()
+        until(lambda: any(one not in before for one in self.app.visits))
+        self.visit = next(one for one in self.app.visits if one not in before)
+        self.rest()
+
+    def close(self) -> None:
+        """Leave."""
+        self.context.close()
+
+    def rest(self) -> None:
+        """Wait until everything is rendered and drawn."""
+        until(lambda: self.visit.loop.frame is not None and self.visit.loop.idle)
+        time.sleep(1.0)
+        until(lambda: self.visit.loop.idle)
+
+    @property
+    def canvas(self) -> dict[str, float]:
+        """Where the picture is on the page: x, y, width, height."""
+        return self.page.locator("canvas").last.bounding_box()
+
+    def pixels(self) -> Int[np.ndarray, "height width 3"]:
+        """The picture as it is on the screen."""
+        return np.array(Image.open(io.BytesIO(self.page.screenshot(clip=self.canvas))).convert("RGB")).astype(int)
+
+    def truth(self, world: Scene, name: str) -> Mask:
+        """Where an object of a synthetic scene is on the screen."""
+        ids = ray_tracer.render(world, self._to_world(self.visit.camera)).ids
+        number = next(thing.id for thing in world.objects if thing.name == name)
+        size = round(self.canvas["width"]), round(self.canvas["height"])
+        return np.asarray(Image.fromarray(ids == number).resize(size, Image.Resampling.NEAREST), bool)
+
+    def coloured(self) -> Mask:
+        """Where objects are laid over the scene: masks against colour, without prompts' balls in either."""
+        # Messages lie over the picture for some seconds.
+        self.page.wait_for_function("!document.querySelector('.mantine-Notification-root')")
+        with_masks = self.pixels()
+        without = self.pixels_in("Colour")
+        # viser draws at a resolution that follows the machine's speed, so edges change a little by themselves.
+        return ndimage.binary_opening(np.abs(with_masks - without).sum(-1) > DIFFERENT, iterations=2)
+
+    def pixels_in(self, mode: str) -> Int[np.ndarray, "height width 3"]:
+        """The picture in another mode; afterwards the mode is as it was."""
+        before = self.visit.desk.mode
+        self.visit.change(lambda desk: replace(desk, mode=mode))
+        self.rest()
+        pixels = self.pixels()
+        self.visit.change(lambda desk: replace(desk, mode=before))
+        self.rest()
+        return pixels
+
+    def click(self, place: Place) -> None:
+        """Click into the picture."""
+        self.page.mouse.click(self.canvas["x"] + place[0], self.canvas["y"] + place[1])
+        self._settle(0.5)
+
+    def press(self, label: str, number: int = 0) -> None:
+        """Press a button of the panel; `number` counts those of the same label from 0."""
+        self.page.get_by_role("button", name=label, exact=True).nth(number).click()
+        self._settle(0.5)
+
+    def drag(self, first: Place, second: Place) -> None:
+        """Drag over the picture."""
+        left, top = self.canvas["x"], self.canvas["y"]
+        self.page.mouse.move(left + first[0], top + first[1])
+        self.page.mouse.down()
+        self.page.mouse.move(left + second[0], top + second[1], steps=6)
+        self.page.mouse.up()
+        self._settle(1.0)
+
+    def unfold(self, folder: str) -> None:
+        """Open a folder of the panel."""
+        self.page.get_by_text(folder, exact=True).first.click()
+        time.sleep(0.5)
+
+    def fill(self, label: str, words: str) -> None:
+        """Type into a field."""
+        self._field(label).fill(words)
+
+    def choose(self, label: str, option: str) -> None:
+        """Choose from a list."""
+        self._field(label).click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+        self._settle(0.5)
+
+    def expect(self, words: str) -> None:
+        """Wait until words are on the page."""
+        self.page.wait_for_function("words => document.body.innerText.includes(words)", arg=words)
+
+    def download(self, label: str) -> Any:
+        """Press a button, and give Playwright's download that follows."""
+        with self.page.expect_download() as download:
+            self.page.get_by_role("button", name=label, exact=True).first.click()
+        return download.value
+
+    def start_again(self) -> None:
+        """Without objects and prompts, as at first."""
+        self.visit.objects.change("clear", lambda layers: replace(layers, objects=()))
+        self.visit.change(lambda desk: type(desk)())
+        self.visit.pointer.use("Add")
+        self.rest()
+
+    def _field(self, label: str) -> Any:
+        return self.page.locator(f"//label[.='{label}']/ancestor::div[.//input][1]//input").first
+
+    def _settle(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self.rest()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(condition: Callable[[], Any]) -> None:
+    """Wait for something.
+
+    Raises:
+        AssertionError: if it does not come.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def middle(mask: Mask) -> tuple[int, int]:
+    """The place of a mask that is farthest from its border."""
+    depth = ndimage.distance_transform_edt(mask)
+    row, column = np.unravel_index(depth.argmax(), depth.shape)
+    return int(column), int(row)
