@@ -34,7 +34,7 @@ class PlanesDensityField(Field):
         super().__init__()
         self.radius = radius
         self.encoding = PlanesEncoding(resolutions, channels)
-        self.mlp = nn.Sequential(nn.Linear(self.encoding.out_dim, 16), nn.ReLU(), nn.Linear(16, 1))
+        self.mlp = nn.Sequential(nn.Linear(self.encoding.out_dim, 16), nn.ReLU(inplace=True), nn.Linear(16, 1))
         self.average_init_density = average_init_density
 
     def density_fn(
@@ -87,15 +87,15 @@ class PlanesField(Field):
         self.average_init_density = average_init_density
         self.encoding = PlanesEncoding(resolutions, channels)
         self.mlp_base = nn.Sequential(
-            nn.Linear(self.encoding.out_dim, width), nn.ReLU(), nn.Linear(width, 1 + embedding_dim)
+            nn.Linear(self.encoding.out_dim, width), nn.ReLU(inplace=True), nn.Linear(width, 1 + embedding_dim)
         )
         self.direction_encoding = SHEncoding(levels=4, implementation="torch")
         self.embedding_appearance = nn.Embedding(num_images, appearance_dim) if appearance_dim else None
         self.mlp_head = nn.Sequential(
             nn.Linear(self.direction_encoding.get_out_dim() + embedding_dim + appearance_dim, width),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Linear(width, width),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Linear(width, 3),
             nn.Sigmoid(),
         )

@@ -11,9 +11,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-AXES = ((0, 1), (0, 2), (1, 2))
-"""The two coordinates that each plane sees."""
-
 
 class PlanesEncoding(nn.Module):
     """Features of points in the cube [-1, 1]^3; points outside take the nearest edge of each plane.
@@ -35,9 +32,11 @@ class PlanesEncoding(nn.Module):
 
     def forward(self, positions: Float[Tensor, "points 3"]) -> Float[Tensor, "points features"]:
         """One feature per point, the scales side by side."""
-        grids = torch.stack([positions[:, axes] for axes in AXES]).unsqueeze(1)
-        features = [
-            nn.functional.grid_sample(planes, grids, align_corners=True, padding_mode="border")[:, :, 0].prod(dim=0)
-            for planes in self.scales
-        ]
+        # Slices, and products written out: both are a good tenth of the time on a CPU.
+        grids = torch.stack([positions[:, :2], positions[:, ::2], positions[:, 1:]]).unsqueeze(1)
+        features = []
+        for planes in self.scales:
+            looked_up = nn.functional.grid_sample(planes, grids, align_corners=True, padding_mode="border")
+            xy, xz, yz = looked_up[:, :, 0].unbind()
+            features.append(xy * xz * yz)
         return torch.cat(features).T

@@ -6,9 +6,12 @@ from nerfstudio.field_components.spatial_distortions import SceneContraction
 
 from samnerf.distill.encodings import make_encoding
 from samnerf.distill.field import contracted
-from samnerf.distill.planes import AXES, PlanesEncoding
+from samnerf.distill.planes import PlanesEncoding
 
 POINTS = torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+AXES = ((0, 1), (0, 2), (1, 2))
 
 
 def bilinear(plane, u, v):
