@@ -1,6 +1,7 @@
 """Masks of many objects in many views, as files.
 
     masks/<object>/<view>.png     0 or 255
+    alphas/<object>/<view>.png    grey of 16 bits, 0 to 65535, where alpha was asked for
     ids/<view>.png                uint8 up to 255 objects, uint16 beyond; 0 is background; where masks overlap, the
                                   one with the highest score wins
     overlays/<view>.png           the view under translucent masks, with the prompts that were decoded there
@@ -74,12 +75,14 @@ class ObjectMask:
         object_id, name: of the object.
         answer: the mask and how it came about.
         relevancy: where its phrase fits the view, if it has one that was asked here.
+        alpha: 0 to 1, if it was asked for.
     """
 
     object_id: int
     name: str
     answer: Answer
     relevancy: Float[np.ndarray, "height width"] | None = None
+    alpha: Float[np.ndarray, "height width"] | None = None
 
     @property
     def score(self) -> float:
@@ -152,6 +155,10 @@ class MaskFolder:
             file = Path("masks") / where / f"{view.name}.png"
             write_png(self.folder / file, one.mask.astype(np.uint8) * 255)
             entry = _entry(view, one, file)
+            if isinstance(one, ObjectMask) and one.alpha is not None:
+                soft = Path("alphas") / where / f"{view.name}.png"
+                write_soft_matte(self.folder / soft, one.alpha)
+                entry["alpha"] = soft.as_posix()
             if one.relevancy is not None:
                 entry["relevancy"] = self._write_relevancy(view, where, one.relevancy)
             entries.append(entry)

@@ -11,6 +11,7 @@ import numpy as np
 from samnerf.camera import Camera
 from samnerf.errors import SamNerfError
 from samnerf.export.mask_files import MaskFolder, ObjectMask, prompts_key
+from samnerf.matting.matter import Matter
 from samnerf.objects.lifting import lift
 from samnerf.prompts import PromptFile, PromptSet
 from samnerf.scene import TrainedScene
@@ -64,8 +65,17 @@ def carry_prompts(
     return numbered
 
 
-def object_masks(session: Session, view: View, objects: Sequence[NumberedPrompts]) -> list[ObjectMask]:
-    """Every object in one view; one that is not visible has an empty mask, score 0 and a reason."""
+def object_masks(
+    session: Session, view: View, objects: Sequence[NumberedPrompts], matter: Matter | None = None
+) -> list[ObjectMask]:
+    """Every object in one view; one that is not visible has an empty mask, score 0 and a reason.
+
+    Args:
+        session: the decoders.
+        view: where they are looked for.
+        objects: and what was said of them.
+        matter: makes alpha, too.
+    """
     masks = []
     for one in objects:
         prompts = one.for_view(view.name)
@@ -77,7 +87,11 @@ def object_masks(session: Session, view: View, objects: Sequence[NumberedPrompts
         relevancy = None
         if phrase is not None:
             relevancy = session.relevancy(view, phrase.text).cpu().numpy().astype(np.float32)
-        masks.append(ObjectMask(one.object_id, one.said.name, answer, relevancy))
+        alpha = None
+        if matter is not None:
+            soft = matter.alpha(answer.prediction, view.feature_map("sam"), answer.decoded, view.rgb)
+            alpha = soft.float().cpu().numpy()
+        masks.append(ObjectMask(one.object_id, one.said.name, answer, relevancy, alpha))
     return masks
 
 
@@ -114,6 +128,7 @@ def segment_scene(
     ids: Mapping[str, int] | None = None,
     done: Callable[[str], None] = lambda _: None,
     make_view: Callable[[Camera, str], View] | None = None,
+    matter: Matter | None = None,
 ) -> Path:
     """Every object of a prompt file in views of a scene, as files; gives the path of `masks.json`.
 
@@ -128,6 +143,7 @@ def segment_scene(
         ids: ID of each object; 1, 2, ... in the order of the file by default.
         done: called with the name of each view, made or skipped.
         make_view: `scene.view`, or something that remembers views.
+        matter: makes alpha, too.
 
     Raises:
         SamNerfError: if a prompt names a view that does not exist, or lies outside of its view.
@@ -147,11 +163,11 @@ def segment_scene(
     for prompts in prompt_file.objects:
         if prompts.view is not None and prompts.view not in by_name:
             scene.camera(prompts.view)
-    key = prompts_key(prompt_file.objects, scene.checkpoint_hash, f"refinements {session.refinements}")
+    key = prompts_key(prompt_file.objects, scene.checkpoint_hash, *_how(session, matter))
     folder = MaskFolder(output, {numbers[p.name]: p.name for p in prompt_file.objects}, key)
     sources = [camera_source(name, camera, make) for name, camera in cameras]
     try:
-        segment_views(folder, sources, lambda view: object_masks(session, view, carried()), done)
+        segment_views(folder, sources, lambda view: object_masks(session, view, carried(), matter), done)
     finally:
         index = folder.write_index([name for name, _ in cameras], {"checkpoint": scene.checkpoint_hash})
     return index
@@ -163,8 +179,11 @@ def segment_image(
     prompt_file: PromptFile,
     output: Path,
     ids: Mapping[str, int] | None = None,
+    matter: Matter | None = None,
 ) -> Path:
-    """Every object of a prompt file in one photograph, as files; gives the path of `masks.json`.
+    """Every object of a prompt file in one photograph, as files, with alpha if there is a matter.
+
+    Gives the path of `masks.json`.
 
     Raises:
         SamNerfError: if the prompts are of another view, of the world, or lie outside of the photograph.
@@ -177,10 +196,15 @@ def segment_image(
             )
     said = [NumberedPrompts(numbers[prompts.name], prompts, prompts) for prompts in prompt_file.objects]
     pixels = hashlib.sha256(view.rgb.tobytes()).hexdigest()
-    key = prompts_key(prompt_file.objects, pixels, session.mask_decoder.teacher, f"refinements {session.refinements}")
+    key = prompts_key(prompt_file.objects, pixels, session.mask_decoder.teacher, *_how(session, matter))
     folder = MaskFolder(output, {one.object_id: one.said.name for one in said}, key)
-    folder.write_view(view, pixels, object_masks(session, view, said))
+    folder.write_view(view, pixels, object_masks(session, view, said, matter))
     return folder.write_index([view.name], {"image": pixels})
+
+
+def _how(session: Session, matter: Matter | None) -> list[str]:
+    """What masks and alpha depend on besides prompts and pictures."""
+    return [f"refinements {session.refinements}", *([] if matter is None else [f"alpha {matter.key}"])]
 
 
 def camera_source(name: str, camera: Camera, make: Callable[[Camera, str], View]) -> ViewSource:

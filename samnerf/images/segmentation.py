@@ -27,6 +27,7 @@ from samnerf.images.prompts import ImagePrompts
 from samnerf.images.result import ImageMask, ImageSegmentation
 from samnerf.images.settings import ImageSettings
 from samnerf.mask_cleaning import clean_mask
+from samnerf.matting.matter import Matter, load_matter
 from samnerf.preprocessing.images import read_picture, rgb_pixels
 from samnerf.prompts import Box, Point, PromptSet
 from samnerf.session import Session
@@ -60,6 +61,7 @@ class ImageSegmenter:
         self.encoder = cache(self._load_encoder)
         self.text_decoder = cache(self._load_text_decoder)
         self.mask_decoder = load_mask_decoder(teachers, device)
+        self.matter = cache(self._load_matter)
 
     def segment(
         self,
@@ -86,6 +88,9 @@ class ImageSegmenter:
 
     def _load_encoder(self, kind: Kind) -> Encoder:
         return load_encoder(self.teachers, kind, self.device)
+
+    def _load_matter(self) -> Matter:
+        return load_matter(self.mask_decoder)
 
     def _load_text_decoder(self) -> TextDecoder:
         return load_text_decoder(self.teachers, self.device)

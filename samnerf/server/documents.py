@@ -2,6 +2,8 @@
 
 from typing import Annotated, Any
 
+import numpy as np
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 
 from samnerf.errors import SamNerfError
@@ -95,11 +97,13 @@ def read_prompts(objects: Any, where: str) -> PromptFile:
     return PromptFile(tuple(prompts_from_json(one, f"{where}, object {i}") for i, one in enumerate(objects, start=1)))
 
 
-def found_object(said: PromptSet, answer: Answer, alpha: bool) -> FoundObject:
-    """An answer as it is sent, with or without its soft matte."""
+def found_object(
+    said: PromptSet, answer: Answer, alpha: Float[np.ndarray, "height width"] | None = None
+) -> FoundObject:
+    """An answer as it is sent, with its soft matte, 0 to 1, if there is one."""
     best = answer.prediction.best
     mask = ImageMask(1, best.mask().cpu().numpy(), float(best.scores[0]))
-    runs = encode_alpha(best.alpha().float().cpu().numpy()) if alpha else None
+    runs = None if alpha is None else encode_alpha(alpha)
     return FoundObject(
         name=said.name,
         score=mask.score,

@@ -17,7 +17,7 @@ import numpy as np
 from fastapi import FastAPI, File, Form, Request
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import JSONResponse
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image, UnidentifiedImageError
 
 from samnerf import __version__
@@ -29,7 +29,7 @@ from samnerf.scene import TrainedScene
 from samnerf.server.body_limit import BodyLimit
 from samnerf.server.documents import About, Masks, Problem, ViewRequest, found_object, read_prompts
 from samnerf.server.remembered_maps import RememberedMaps
-from samnerf.session import Session
+from samnerf.session import Answer, Session
 from samnerf.view import View
 from samnerf.viewer.image_app.server import OWN_NAMES, is_private
 
@@ -116,8 +116,14 @@ class MaskService:
             view = make_view()
             session = Session(self.segmenter.mask_decoder, self.segmenter.text_decoder() if words else None)
             answers = [session.answer(view, said) for said in prompts.objects]
-        found = [found_object(said, answer, alpha) for said, answer in zip(prompts.objects, answers, strict=True)]
+            alphas = [self._alpha(view, answer) if alpha else None for answer in answers]
+        found = [found_object(*one) for one in zip(prompts.objects, answers, alphas, strict=True)]
         return Masks(image_size=list(view.image_size), objects=found)
+
+    def _alpha(self, view: View, answer: Answer) -> Float[np.ndarray, "height width"]:
+        matter = self.segmenter.matter()
+        alpha = matter.alpha(answer.prediction, view.feature_map("sam"), answer.decoded, view.rgb)
+        return alpha.float().cpu().numpy()
 
 
 def uploaded_picture(content: bytes, most_pixels: int) -> UInt8[np.ndarray, "height width 3"]:

@@ -63,6 +63,16 @@ class PromptedDecoder(ABC):
                 there is nothing to decode.
             SamNerfError: if a prompt lies outside the image, or there are several boxes.
         """
+        return self.predict(feature_map, prompts, candidates, previous)
+
+    def predict(
+        self,
+        feature_map: FeatureMap,
+        prompts: PromptSet,
+        candidates: bool = False,
+        previous: Float[Tensor, "1 rows columns"] | None = None,
+    ) -> MaskPrediction:
+        """As `decode`, but gradients flow to whatever learns in the networks."""
         check_decodable(feature_map, prompts, previous, self.teacher, self.map_shape)
         framed = framed_prompts(feature_map, prompts, self.input_side)
         embedded = self._embed(framed.clicks[None], framed.labels[None], framed.box, previous)
