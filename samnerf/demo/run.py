@@ -23,6 +23,7 @@ from samnerf.demo.report import SheetRow, score_table, write_contact_sheet
 from samnerf.demo.training import run_folder, train
 from samnerf.errors import SamNerfError
 from samnerf.evaluation.protocol import Case, Evaluation, evaluate
+from samnerf.evaluation.scene_evaluation import held_out_cases
 from samnerf.evaluation.timing import ViewTimes, time_views
 from samnerf.export.segmentation import carry_prompts, object_masks, segment_scene
 from samnerf.preprocessing.extraction import extract_features
@@ -160,18 +161,14 @@ class Demo:
     def _evaluate(
         self, scene: TrainedScene, session: Session, truth: GroundTruth, report: Callable[[int, int], None]
     ) -> Evaluation:
-        names = {thing.id: thing.name for thing in truth.objects}
-        cameras = scene.cameras("test")
-        cases = (
-            Case(self._view(scene, camera, name), scene.image_view(name), truth.ids(name), names)
-            for name, camera in cameras
-        )
+        views = len(scene.cameras("test"))
+        cases = held_out_cases(scene, truth, functools.partial(self._view, scene))
         count = 0
 
         def done(_: Case) -> None:
             nonlocal count
             count += 1
-            report(count, len(cameras))
+            report(count, views)
 
         return evaluate(session, cases, self.specification.seed, done=done)
 

@@ -2,16 +2,26 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
+from skimage.metrics import structural_similarity
+
+SSIM_WINDOW = 11
+"""Pixels along each side of what SSIM looks at."""
 
 
 def iou(first: Bool[np.ndarray, "height width"], second: Bool[np.ndarray, "height width"]) -> float:
     """Intersection over union, TP / (TP + FP + FN), 0 to 1; 1 if both masks are empty."""
     union = int((first | second).sum())
     return int((first & second).sum()) / union if union else 1.0
+
+
+def accuracy(first: Bool[np.ndarray, "height width"], second: Bool[np.ndarray, "height width"]) -> float:
+    """Share of pixels of which two masks say the same, (TP + TN) / all, 0 to 1."""
+    return float((first == second).mean())
 
 
 def boundary_iou(
@@ -39,10 +49,39 @@ def relevancy_peak(relevancy: Float[np.ndarray, "height width"]) -> tuple[float,
     return float(column) + 0.5, float(row) + 0.5
 
 
+def average_precision(relevancy: Float[np.ndarray, "height width"], mask: Bool[np.ndarray, "height width"]) -> float:
+    """How well relevancy ranks the pixels of a mask before all others, 0 to 1; NaN if the mask is empty.
+
+    The mean of the precision over recall, taken at every distinct relevancy without interpolation, as scikit-learn
+    defines it: no threshold is chosen. Pixels in random order score about the share that the mask covers.
+    """
+    if not mask.any():
+        return math.nan
+    order = np.argsort(-relevancy, axis=None, kind="stable")
+    ranked, positive = relevancy.flat[order], mask.flat[order]
+    last_of_equals = np.append(np.flatnonzero(np.diff(ranked)), ranked.size - 1)
+    found = np.cumsum(positive)[last_of_equals]
+    precision, recall = found / (last_of_equals + 1), found / found[-1]
+    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+
+
 def psnr(first: UInt8[np.ndarray, "height width 3"], second: UInt8[np.ndarray, "height width 3"]) -> float:
     """Peak signal-to-noise ratio, dB, of 8-bit pictures; infinite if they are equal."""
     error = float(np.mean((first.astype(np.float64) - second.astype(np.float64)) ** 2))
     return 10 * math.log10(255**2 / error) if error else math.inf
+
+
+def ssim(first: UInt8[np.ndarray, "height width 3"], second: UInt8[np.ndarray, "height width 3"]) -> float:
+    """Structural similarity of 8-bit pictures (Wang et al. 2004: Gaussian of 1.5 pixels); 1 if they are equal.
+
+    NaN for pictures of less than 11 pixels a side.
+    """
+    if min(first.shape[:2]) < SSIM_WINDOW:
+        return math.nan
+    similarity: Any = structural_similarity(
+        first, second, channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
+    )
+    return float(similarity)
 
 
 def mean(values: Iterable[float]) -> float:

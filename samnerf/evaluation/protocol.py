@@ -8,7 +8,8 @@ On every view, objects that cover at least 0.5% of it are asked for
 
 The same prompts go to the teacher, which sees the true image. **Teacher parity** is the mean IoU of single clicks on
 rendered features, divided by the teacher's. Nothing is chosen by ground truth: a click's mask is the decoder's single
-output, a phrase becomes points with the session's own threshold.
+output, a phrase becomes points with the session's own threshold, and how well relevancy fits the object is its average
+precision, which knows no threshold.
 """
 
 import zlib
@@ -19,7 +20,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from samnerf.evaluation.metrics import hit, iou, mean, psnr, relevancy_peak
+from samnerf.evaluation.metrics import (
+    accuracy,
+    average_precision,
+    boundary_iou,
+    hit,
+    iou,
+    mean,
+    psnr,
+    relevancy_peak,
+    ssim,
+)
 from samnerf.objects.lifting import depth_inside
 from samnerf.prompts import Box, Phrase, Point, PromptSet
 from samnerf.session import Session
@@ -49,7 +60,7 @@ class Case:
 
 @dataclass(frozen=True)
 class ObjectRow:
-    """Scores of one object in one view; IoU 0 to 1, clicks as (x, y) in pixels."""
+    """Scores of one object in one view, 0 to 1, those of single clicks one by one; clicks are (x, y) in pixels."""
 
     view: str
     object_id: int
@@ -57,22 +68,27 @@ class ObjectRow:
     cover: float
     clicks: list[tuple[float, float]]
     click_ious: list[float]
+    click_boundary_ious: list[float]
+    click_accuracies: list[float]
     box_iou: float
     click_and_box_iou: float
     teacher_click_ious: list[float]
     teacher_box_iou: float
     localized: bool
     text_iou: float
+    relevancy_ap: float
     teacher_localized: bool
     teacher_text_iou: float
+    teacher_relevancy_ap: float
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All rows, and the PSNR of each view in dB."""
+    """All rows, and of each view PSNR (dB) and SSIM (up to 1)."""
 
     rows: list[ObjectRow] = field(default_factory=list)
     psnrs: dict[str, float] = field(default_factory=dict)
+    ssims: dict[str, float] = field(default_factory=dict)
 
     def scores(self) -> dict[str, float]:
         """Means over all objects of all views; NaN where nothing was measured."""
@@ -81,21 +97,30 @@ class Evaluation:
         teacher_single = mean(value for row in rows for value in row.teacher_click_ious)
         return {
             "single_click_miou": single,
+            "single_click_boundary_iou": mean(value for row in rows for value in row.click_boundary_ious),
+            "single_click_accuracy": mean(value for row in rows for value in row.click_accuracies),
             "box_miou": mean(row.box_iou for row in rows),
             "click_and_box_miou": mean(row.click_and_box_iou for row in rows),
             "teacher_parity": single / teacher_single if teacher_single > 0 else float("nan"),
             "text_localization": mean(float(row.localized) for row in rows),
             "text_miou": mean(row.text_iou for row in rows),
+            "relevancy_ap": mean(row.relevancy_ap for row in rows),
             "psnr": mean(self.psnrs.values()),
+            "ssim": mean(self.ssims.values()),
             "teacher_single_click_miou": teacher_single,
             "teacher_box_miou": mean(row.teacher_box_iou for row in rows),
             "teacher_text_localization": mean(float(row.teacher_localized) for row in rows),
             "teacher_text_miou": mean(row.teacher_text_iou for row in rows),
+            "teacher_relevancy_ap": mean(row.teacher_relevancy_ap for row in rows),
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Rows and PSNRs as plain data."""
-        return {"objects": [asdict(row) for row in self.rows], "psnr_by_view": self.psnrs}
+        """Rows, PSNRs and SSIMs as plain data."""
+        return {
+            "objects": [asdict(row) for row in self.rows],
+            "psnr_by_view": self.psnrs,
+            "ssim_by_view": self.ssims,
+        }
 
 
 def evaluate(
@@ -117,6 +142,7 @@ def evaluate(
     evaluation = Evaluation()
     for case in cases:
         evaluation.psnrs[case.view.name] = psnr(case.view.rgb, case.teacher_view.rgb)
+        evaluation.ssims[case.view.name] = ssim(case.view.rgb, case.teacher_view.rgb)
         for object_id in measured_objects(case.ids):
             evaluation.rows.append(_row(session, case, object_id, seed, phrase))
         if done is not None:
@@ -153,27 +179,33 @@ def _row(session: Session, case: Case, object_id: int, seed: int, phrase: Callab
     clicks = interior_clicks(truth, seed, case.view.name, object_id)
     box = tight_box(truth)
 
-    def score(view: View, prompts: PromptSet) -> float:
-        return iou(session.segment(view, prompts).mask().cpu().numpy(), truth)
+    def mask(view: View, prompts: PromptSet) -> Bool[np.ndarray, "height width"]:
+        return session.segment(view, prompts).mask().cpu().numpy()
 
-    def found(view: View) -> bool:
-        return hit(relevancy_peak(session.relevancy(view, name).cpu().numpy()), truth)
+    def score(view: View, prompts: PromptSet) -> float:
+        return iou(mask(view, prompts), truth)
 
     singles = [PromptSet(name, points=(click,)) for click in clicks]
     boxed, said = PromptSet(name, boxes=(box,)), PromptSet(name, phrase=phrase(name))
+    clicked = [mask(case.view, prompts) for prompts in singles]
+    fits, teacher_fits = (session.relevancy(view, name).cpu().numpy() for view in (case.view, case.teacher_view))
     return ObjectRow(
         view=case.view.name,
         object_id=object_id,
         name=name,
         cover=float(truth.mean()),
         clicks=[(click.x, click.y) for click in clicks],
-        click_ious=[score(case.view, prompts) for prompts in singles],
+        click_ious=[iou(one, truth) for one in clicked],
+        click_boundary_ious=[boundary_iou(one, truth) for one in clicked],
+        click_accuracies=[accuracy(one, truth) for one in clicked],
         box_iou=score(case.view, boxed),
         click_and_box_iou=mean(score(case.view, PromptSet(name, points=(c,), boxes=(box,))) for c in clicks),
         teacher_click_ious=[score(case.teacher_view, prompts) for prompts in singles],
         teacher_box_iou=score(case.teacher_view, boxed),
-        localized=found(case.view),
+        localized=hit(relevancy_peak(fits), truth),
         text_iou=score(case.view, said),
-        teacher_localized=found(case.teacher_view),
+        relevancy_ap=average_precision(fits, truth),
+        teacher_localized=hit(relevancy_peak(teacher_fits), truth),
         teacher_text_iou=score(case.teacher_view, said),
+        teacher_relevancy_ap=average_precision(teacher_fits, truth),
     )

@@ -5,7 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from samnerf.evaluation.metrics import boundary_iou, hit, iou, mean, psnr, relevancy_peak
+from samnerf.evaluation.metrics import (
+    accuracy,
+    average_precision,
+    boundary_iou,
+    hit,
+    iou,
+    mean,
+    psnr,
+    relevancy_peak,
+    ssim,
+)
 
 
 def mask(*rows):
@@ -78,3 +88,49 @@ def test_the_border_of_the_image_is_contour():
     rim = whole.copy()
     rim[2:-2, 2:-2] = False
     assert boundary_iou(whole, rim) == 1
+
+
+def test_accuracy_is_the_share_of_pixels_that_agree():
+    a = np.zeros((4, 5), bool)
+    b = a.copy()
+    b[0, :3] = True
+    assert accuracy(a, a) == 1
+    assert accuracy(a, b) == pytest.approx(17 / 20)
+    assert accuracy(a, ~a) == 0
+
+
+def test_average_precision_of_a_ranking_is_that_of_the_definition():
+    relevancy = np.array([[0.9, 0.8, 0.7, 0.6]])
+    mask = np.array([[True, False, True, False]])
+    assert average_precision(relevancy, mask) == pytest.approx(1 / 2 * 1 + 1 / 2 * 2 / 3)
+    assert average_precision(relevancy, np.array([[True, True, False, False]])) == 1
+    assert average_precision(-relevancy, np.array([[True, False, False, False]])) == pytest.approx(1 / 4)
+
+
+def test_average_precision_takes_equal_values_together():
+    flat = np.full((3, 4), 0.5)
+    mask = np.zeros((3, 4), bool)
+    mask[0] = True
+    assert average_precision(flat, mask) == pytest.approx(1 / 3)
+    assert math.isnan(average_precision(flat, np.zeros_like(mask)))
+
+
+def test_average_precision_agrees_with_a_slow_twin():
+    random = np.random.default_rng(0)
+    relevancy, mask = random.integers(0, 6, (7, 9)) / 6, random.random((7, 9)) < 0.3
+    total, before = 0.0, 0.0
+    for level in sorted(set(relevancy.ravel()), reverse=True):
+        chosen = relevancy >= level
+        recall = (chosen & mask).sum() / mask.sum()
+        total += (recall - before) * (chosen & mask).sum() / chosen.sum()
+        before = recall
+    assert average_precision(relevancy, mask) == pytest.approx(total)
+
+
+def test_ssim_is_one_for_equal_pictures_and_falls_with_noise():
+    random = np.random.default_rng(0)
+    picture = random.integers(60, 190, (24, 30, 3), dtype=np.uint8)
+    noisy = (picture + random.integers(-40, 40, picture.shape)).clip(0, 255).astype(np.uint8)
+    assert ssim(picture, picture) == pytest.approx(1)
+    assert ssim(picture, noisy) < 0.95
+    assert math.isnan(ssim(picture[:10], picture[:10]))
