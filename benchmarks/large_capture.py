@@ -15,7 +15,7 @@ from samnerf.feature_manifest import Manifest
 from samnerf.feature_map import FeatureMap
 from samnerf.feature_store import FeatureStore, store_folder
 from samnerf.preprocessing.captures import Capture, read_capture
-from samnerf.preprocessing.extraction import image_records
+from samnerf.preprocessing.store_filling import image_records
 from samnerf.preprocessing.synthetic.capture import write_capture
 from samnerf.teachers.pairs import FeatureSpec, distillable_specs
 

@@ -16,9 +16,11 @@ from PIL import Image
 from scipy import ndimage
 
 from samnerf.camera import Camera
+from samnerf.objects.palette import object_colour
 from samnerf.preprocessing.synthetic import ray_tracer
 from samnerf.preprocessing.synthetic.scene import Scene
 from samnerf.viewer.scene_app.app import SceneApp
+from samnerf.viewer.scene_app.desk import Desk
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = (
@@ -32,6 +34,8 @@ PATIENCE = 90.0
 """Seconds, for machines with much else to do."""
 DIFFERENT = 30
 """Sum of the differences of three colours from which on a pixel was changed, and not only smoothed by the browser."""
+FLAT = 18
+"""The same up to which a pixel has a mask's own colour."""
 FLOOR = (300, 640)
 """A place of the picture from which one may drag; messages appear at its top left."""
 
@@ -105,21 +109,31 @@ class ViewerPage:
         return np.asarray(Image.fromarray(ids == number).resize(size, Image.Resampling.NEAREST), bool)
 
     def coloured(self) -> Mask:
-        """Where objects are laid over the scene: masks against colour, without prompts' balls in either."""
+        """Where objects are laid over the scene: masks that hide it, against colour alone.
+
+        A thing whose own colour is that of its mask looks the same in both; there the mask is known by being flat.
+        """
         # Messages lie over the picture for some seconds.
         self.page.wait_for_function("!document.querySelector('.mantine-Notification-root')")
-        with_masks = self.pixels()
+        with_masks = self._pixels_with(lambda desk: desk.adjust(replace(desk.settings, opacity=1.0)))
         without = self.pixels_in("Colour")
+        layers = self.visit.objects.layers
+        tones = [object_colour(layers.next_id), *(one.colour for one in layers.objects if one.visible)]
+        flat = [np.abs(with_masks - np.array(tone)).sum(-1) < FLAT for tone in tones]
+        masks = np.any([*flat, np.abs(with_masks - without).sum(-1) > DIFFERENT], axis=0)
         # viser draws at a resolution that follows the machine's speed, so edges change a little by themselves.
-        return ndimage.binary_opening(np.abs(with_masks - without).sum(-1) > DIFFERENT, iterations=2)
+        return ndimage.binary_opening(masks, iterations=2)
 
     def pixels_in(self, mode: str) -> Int[np.ndarray, "height width 3"]:
         """The picture in another mode; afterwards the mode is as it was."""
-        before = self.visit.desk.mode
-        self.visit.change(lambda desk: replace(desk, mode=mode))
+        return self._pixels_with(lambda desk: replace(desk, mode=mode))
+
+    def _pixels_with(self, step: Callable[[Desk], Desk]) -> Int[np.ndarray, "height width 3"]:
+        before = self.visit.desk
+        self.visit.change(step)
         self.rest()
         pixels = self.pixels()
-        self.visit.change(lambda desk: replace(desk, mode=before))
+        self.visit.change(lambda _: before)
         self.rest()
         return pixels
 
@@ -157,9 +171,10 @@ class ViewerPage:
         self.page.get_by_role("option", name=option, exact=True).click()
         self._settle(0.5)
 
-    def expect(self, words: str) -> None:
+    def expect(self, words: str, seconds: float = PATIENCE) -> None:
         """Wait until words are on the page."""
-        self.page.wait_for_function("words => document.body.innerText.includes(words)", arg=words)
+        is_there = "words => document.body.innerText.includes(words)"
+        self.page.wait_for_function(is_there, arg=words, timeout=1000 * seconds)
 
     def download(self, label: str) -> Any:
         """Press a button, and give Playwright's download that follows."""

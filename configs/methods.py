@@ -5,6 +5,7 @@
 - `ns-train samnerf-tiny --data CAPTURE`: the bundled tiny teachers, minutes on two CPU cores.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
@@ -26,9 +27,16 @@ TINY_COLOUR_SHARE = 0.2
 TINY_COLOUR_STEPS = int(TINY_COLOUR_SHARE * TINY_STEPS)
 
 
-def _decaying(lr: float, lr_final: float, steps: int, eps: float = 1e-15) -> dict[str, Any]:
+@dataclass
+class FusedAdamConfig(AdamOptimizerConfig):
+    """Adam in one pass over each parameter, which on a CPU takes a third of the time."""
+
+    fused: bool = True
+
+
+def _decaying(lr: float, lr_final: float, steps: int, eps: float = 1e-15, fused: bool = False) -> dict[str, Any]:
     return {
-        "optimizer": AdamOptimizerConfig(lr=lr, eps=eps),
+        "optimizer": (FusedAdamConfig if fused else AdamOptimizerConfig)(lr=lr, eps=eps),
         "scheduler": ExponentialDecaySchedulerConfig(lr_final=lr_final, max_steps=steps),
     }
 
@@ -130,12 +138,12 @@ samnerf_tiny = MethodSpecification(
         ),
         optimizers={
             # Without this eps Adam moves texels that hardly any ray meets as fast as all others: noise in empty space.
-            "proposal_networks": _decaying(3e-3, 1e-4, TINY_COLOUR_STEPS, eps=1e-8),
-            "fields": _decaying(3e-3, 1e-4, TINY_COLOUR_STEPS, eps=1e-8),
-            "planes": _decaying(1e-1, 3e-3, TINY_COLOUR_STEPS, eps=1e-8),
+            "proposal_networks": _decaying(3e-3, 1e-4, TINY_COLOUR_STEPS, eps=1e-8, fused=True),
+            "fields": _decaying(3e-3, 1e-4, TINY_COLOUR_STEPS, eps=1e-8, fused=True),
+            "planes": _decaying(1e-1, 3e-3, TINY_COLOUR_STEPS, eps=1e-8, fused=True),
             "camera_opt": _decaying(1e-3, 1e-4, TINY_STEPS),
-            "feature_planes": _decaying(2e-1, 3e-3, TINY_STEPS, eps=1e-8),
-            "features": _decaying(2e-3, 1e-4, TINY_STEPS),
+            "feature_planes": _decaying(2e-1, 3e-3, TINY_STEPS, eps=1e-8, fused=True),
+            "features": _decaying(2e-3, 1e-4, TINY_STEPS, fused=True),
         },
         logging=LoggingConfig(steps_per_log=20),
         viewer=ViewerConfig(num_rays_per_chunk=4096),

@@ -174,7 +174,7 @@ class Visit:
         )
 
     def _with_frame(self, action: Callable[[Frame], None]) -> None:
-        """Do something on the sharp picture of the camera of now."""
+        """Do something at a place of the picture of now, when it is sharp."""
         camera = self.camera
 
         def with_frame(frame: Frame) -> None:
@@ -210,7 +210,7 @@ class Visit:
                 lambda desk: self.common.actions.click(replace(desk.clear(), tool="Add"), frame, places[number])
             )
 
-        self._with_frame(click)
+        self.loop.when_resting(click)
 
     def _lock_prompted(self) -> None:
         name, desk = self.panel.name.value, self.desk
@@ -227,10 +227,10 @@ class Visit:
 
             self.work.start("Locking", run)
 
-        self._with_frame(lock)
+        self.loop.when_resting(lock)
 
     def _export(self, name: str, views: Views) -> None:
-        self._with_frame(lambda frame: self.files.export(name, views, frame, self.desk))
+        self.loop.when_resting(lambda frame: self.files.export(name, views, frame, self.desk))
 
     def _keyframe(self, what: str) -> None:
         flight = self.desk.flight
