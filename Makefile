@@ -11,7 +11,7 @@ export MPLBACKEND := Agg
 export OMP_NUM_THREADS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench bench-locks lint format types lock clean
+.PHONY: help setup demo test bench bench-locks bench-viewer lint format types lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -29,9 +29,13 @@ test: $(READY) ## all tests, on a CPU
 
 bench: $(READY) ## times on the demo's scene, into benchmarks/results
 	@$(PYTHON) benchmarks/view_features.py
+	@$(PYTHON) benchmarks/features.py
 
 bench-locks: $(READY) ## objects locked in 3D by one click, on three scenes, into benchmarks/results/locks.json
 	@$(PYTHON) benchmarks/locks.py
+
+bench-viewer: $(READY) ## the viewer in Chromium: latency, masks on the screen, a soak, into benchmarks/results/viewer.json
+	@$(PYTHON) benchmarks/viewer.py
 
 lint: $(READY) ## ruff: rules and format
 	@$(PYTHON) -m ruff check .
