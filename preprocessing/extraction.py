@@ -1,7 +1,6 @@
 """Runs the teachers over the images of a capture, into feature stores; resumable at any moment."""
 
 import collections
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -13,11 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from samnerf.errors import SamNerfError
-from samnerf.feature_manifest import ImageRecord, Manifest
 from samnerf.feature_map import FeatureMap, Layout
-from samnerf.feature_store import FeatureStore, sole_writer, store_folder
+from samnerf.feature_store import FeatureStore
 from samnerf.preprocessing.captures import Capture, Frame, read_capture
 from samnerf.preprocessing.images import read_image
+from samnerf.preprocessing.store_filling import EncoderRecord, StoreFilling
 from samnerf.teachers.contracts import BatchEncoder, Encoder
 from samnerf.teachers.pairs import KINDS, Kind, distillable_specs, load_encoder
 
@@ -77,65 +76,26 @@ def extract_store(
     console: Console | None = None,
 ) -> FeatureStore:
     """Features of every image of a checked capture by one encoder; arguments as for `extract_features`."""
-    layout = layout or encoder.layout
-    folder = store_folder(features or capture.features, encoder.name, layout)
-    records = image_records(capture)
-    if FeatureStore.exists(folder):
-        store = FeatureStore.open(folder)
-        store.check(encoder.name, encoder.weights_hash, layout, records)
-        if store.complete:
-            return store
-    with sole_writer(folder), _progress(console) as progress:
-        task = progress.add_task(encoder.name, total=len(capture.frames))
+    filling = StoreFilling(capture, EncoderRecord.of(encoder, layout), features)
+    store = filling.finished()
+    if store is not None:
+        return store
+    with filling, extraction_progress(console) as progress:
+        task = progress.add_task(encoder.name, total=len(capture.frames), completed=filling.done)
         try:
-            _fill(capture, encoder, layout, folder, records, lambda done: progress.update(task, completed=done))
+            for frame, feature_map in encoded_frames(encoder, filling.missing, layout):
+                filling.put(frame.name, feature_map)
+                progress.update(task, completed=filling.done)
         except (KeyboardInterrupt, SamNerfError):
             progress.stop()
-            progress.console.print(_kept(folder, len(capture.frames)), highlight=False, soft_wrap=True)
+            progress.console.print(filling.kept(), highlight=False, soft_wrap=True)
             raise
-    return FeatureStore.open(folder)
+    return FeatureStore.open(filling.folder)
 
 
-def image_records(capture: Capture) -> tuple[ImageRecord, ...]:
-    """What a manifest says of the images of a capture, in the order of its frames."""
-    with ThreadPoolExecutor() as threads:
-        hashes = threads.map(file_hash, [frame.image for frame in capture.frames])
-        return tuple(
-            ImageRecord(frame.name, frame.size, sha256) for frame, sha256 in zip(capture.frames, hashes, strict=True)
-        )
-
-
-def _fill(
-    capture: Capture,
-    encoder: Encoder,
-    layout: Layout,
-    folder: Path,
-    records: tuple[ImageRecord, ...],
-    report: Callable[[int], None],
-) -> None:
-    # Opened again under the lock: another process may have worked on it until now.
-    store = FeatureStore.open(folder) if FeatureStore.exists(folder) else None
-    if store is not None:
-        store.check(encoder.name, encoder.weights_hash, layout, records)
-    missing = set(store.missing) if store else {frame.name for frame in capture.frames}
-    done = len(capture.frames) - len(missing)
-    report(done)
-    for frame, feature_map in _encoded(encoder, [frame for frame in capture.frames if frame.name in missing], layout):
-        if feature_map.finer:
-            raise SamNerfError(f"{encoder.name} has finer feature levels, which a feature store does not keep")
-        if store is None:
-            # Only its first map tells whether an encoder has a class token.
-            summaries = feature_map.summary is not None
-            manifest = Manifest(
-                encoder.name, encoder.weights_hash, layout, encoder.channels, encoder.side, records, summaries
-            )
-            store = FeatureStore.create(folder, manifest)
-        store.put(frame.name, feature_map)
-        done += 1
-        report(done)
-
-
-def _encoded(encoder: Encoder, frames: Sequence[Frame], layout: Layout) -> Iterator[tuple[Frame, FeatureMap]]:
+def encoded_frames(
+    encoder: Encoder, frames: Sequence[Frame], layout: Layout | None = None
+) -> Iterator[tuple[Frame, FeatureMap]]:
     """Frames with their features, as many encoded at once as the encoder takes best."""
     images = _decoded(frames, _IMAGES_AHEAD + _batch_size(encoder) - 1)
     for batch in _batches(images, lambda: _batch_size(encoder)):
@@ -148,7 +108,7 @@ def _batch_size(encoder: Encoder) -> int:
 
 
 @torch.no_grad()
-def _encode(encoder: Encoder, images: list[np.ndarray], layout: Layout) -> list[FeatureMap]:
+def _encode(encoder: Encoder, images: list[np.ndarray], layout: Layout | None) -> list[FeatureMap]:
     if isinstance(encoder, BatchEncoder):
         return encoder.encode_batch(images, layout)
     return [encoder.encode(image, layout) for image in images]
@@ -196,26 +156,6 @@ def _read_frame(frame: Frame) -> np.ndarray:
     return image
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, in hex.
-
-    Raises:
-        SamNerfError: if it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise SamNerfError(f"image {path} cannot be read: {error.strerror}") from error
-
-
-def _kept(folder: Path, count: int) -> str:
-    if not FeatureStore.exists(folder):
-        return f"no image was done yet; nothing was left in {folder}"
-    done = count - len(FeatureStore.open(folder).missing)
-    return f"features of {done} of {count} images are kept in {folder}; the same command resumes there"
-
-
 class _Rate(ProgressColumn):
     """Images per second."""
 
@@ -225,7 +165,8 @@ class _Rate(ProgressColumn):
         return Text("" if speed is None else f"{speed:.3g} images/s")
 
 
-def _progress(console: Console | None) -> Progress:
+def extraction_progress(console: Console | None) -> Progress:
+    """The bar under which images are encoded; drawn nowhere where the console is None."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -251,8 +251,10 @@ class FeatureStore:
 
 
 @contextlib.contextmanager
-def sole_writer(folder: Path, wait: bool = False) -> Iterator[None]:
+def sole_writer(folder: Path, wait: bool = False) -> Iterator[int]:
     """Keep other processes from making or filling what is in `folder`; ends with the process at the latest.
+
+    Gives the descriptor of the lock: a child that inherits it holds the lock until it ends, too.
 
     Args:
         folder: of a store, or of anything else that one process makes and others use.
@@ -272,7 +274,7 @@ def sole_writer(folder: Path, wait: bool = False) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise SamNerfError(f"another process is extracting into {folder}; wait for it or stop it") from error
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

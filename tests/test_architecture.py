@@ -34,6 +34,7 @@ FLOORS = {
     "samnerf.view": 2,
     "samnerf.distill": 2,
     "samnerf.preprocessing": 2,
+    "samnerf.scale": 2,
     "samnerf.teachers": 1,
     "samnerf.matting": 1,
     "samnerf.feature_manifest": 1,

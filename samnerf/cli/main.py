@@ -26,7 +26,8 @@ class Command(NamedTuple):
 COMMANDS = {
     "synthetic": Command("samnerf.cli.synthetic", "Synthetic", "write a ray-traced capture with exact ground truth"),
     "prepare": Command("samnerf.cli.prepare", "Prepare", "make a Mip-NeRF 360 or LLFF scene a capture"),
-    "extract": Command("samnerf.cli.extract", "Extract", "run the teachers on every image of a capture"),
+    "extract": Command("samnerf.cli.extract", "Extract", "run the teachers on every image of captures"),
+    "train-many": Command("samnerf.cli.train_many", "TrainMany", "train every scene of a manifest, here or on Ray"),
     "segment": Command(
         "samnerf.cli.segment", "Segment", "segment views of a trained scene by a prompt file or by locked objects"
     ),

@@ -13,9 +13,10 @@ from samnerf.distill.pixel_datamanager import PixelDataManager, PixelDataManager
 from samnerf.distill.pixel_sampler import CellPixelSampler
 from samnerf.distill.targets import FeatureTargets
 from samnerf.errors import SamNerfError
-from samnerf.feature_store import FeatureStore, store_folder
+from samnerf.feature_store import FeatureStore, sole_writer, store_folder
 from samnerf.preprocessing.captures import read_capture
-from samnerf.preprocessing.extraction import extract_features, image_records
+from samnerf.preprocessing.extraction import extract_features
+from samnerf.preprocessing.store_filling import image_records
 from samnerf.teachers.pairs import FeatureSpec, Kind, installed_weights_hash
 
 
@@ -141,5 +142,7 @@ def _open_store(capture: Path, features: Path, pair: str, spec: FeatureSpec) -> 
 
 
 def _extract(capture: Path, features: Path, pair: str, specs: Mapping[Kind, FeatureSpec], device: str) -> None:
-    for kind, spec in specs.items():
-        extract_features(capture, pair, (kind,), spec.layout, device, features, CONSOLE)
+    # Of several processes, one for each GPU, one extracts and the others find it done.
+    with sole_writer(features, wait=True):
+        for kind, spec in specs.items():
+            extract_features(capture, pair, (kind,), spec.layout, device, features, CONSOLE)

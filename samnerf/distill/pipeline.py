@@ -15,6 +15,8 @@ from samnerf.distill.teacher_statistics import TeacherStatistics
 from samnerf.distill.viewer_door import ViewerDoor
 from samnerf.errors import SamNerfError
 
+_PLAIN, _WRAPPED = "_model.", "_model.module."
+
 
 @dataclass
 class SamNerfPipelineConfig(VanillaPipelineConfig):
@@ -70,10 +72,13 @@ class SamNerfPipeline(VanillaPipeline):
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool | None = None, assign: bool = False) -> Any:
         """Load a checkpoint whole. Nerfstudio's own version leaves out what does not fit, without a word.
 
+        A checkpoint of several GPUs is read on one and the other way round; the names of its tensors differ.
+
         Raises:
             SamNerfError: if tensors are missing, left over or of other shapes.
         """
         own = self.state_dict()
+        state_dict = _named_like(own, state_dict)
         misfits = (key for key in own.keys() & state_dict.keys() if own[key].shape != state_dict[key].shape)
         complaints = [
             ("lacks", sorted(own.keys() - state_dict.keys())),
@@ -87,3 +92,16 @@ class SamNerfPipeline(VanillaPipeline):
                 "config.yml of the same run, and is tiny-cuda-nn installed (or missing) as it was in training?"
             )
         return nn.Module.load_state_dict(self, state_dict, strict=True, assign=assign)
+
+
+def _named_like(own: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state under the names of a pipeline's own, whether or not its model is wrapped for several GPUs."""
+    if _wrapped(own) == _wrapped(state):
+        return dict(state)
+    given, wanted = (_WRAPPED, _PLAIN) if _wrapped(state) else (_PLAIN, _WRAPPED)
+    return {wanted + key.removeprefix(given) if key.startswith(given) else key: value for key, value in state.items()}
+
+
+def _wrapped(state: Mapping[str, Any]) -> bool:
+    of_model = [key for key in state if key.startswith(_PLAIN)]
+    return bool(of_model) and all(key.startswith(_WRAPPED) for key in of_model)

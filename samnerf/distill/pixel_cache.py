@@ -37,8 +37,8 @@ from samnerf.array_files import map_array, reserve_array, write_entries
 from samnerf.atomic_files import unwritable
 from samnerf.errors import SamNerfError
 from samnerf.feature_store import sole_writer
-from samnerf.preprocessing.extraction import file_hash
 from samnerf.preprocessing.images import read_header
+from samnerf.preprocessing.store_filling import file_hash
 
 _VERSION = 1
 _PIXELS, _MASKS, _DONE = "pixels.npy", "masks.npy", "done.npy"

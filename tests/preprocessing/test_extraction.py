@@ -254,7 +254,7 @@ class TestBatches:
     def test_an_encoder_is_compiled_on_request(self, photographs, batch_encoder, monkeypatch, compiled):
         encoder = batch_encoder()
         monkeypatch.setattr(extraction, "load_encoder", lambda pair, kind, device: encoder)
-        Extract(photographs().folder, kinds=("sam",), device="cpu", compile=compiled).run()
+        Extract((photographs().folder,), kinds=("sam",), device="cpu", compile=compiled).run()
         assert hasattr(encoder, "compiled") == compiled
 
 
@@ -263,7 +263,7 @@ def test_sam_2_is_refused_before_anything_is_loaded(tmp_path, kinds):
     with pytest.raises(SamNerfError, match=r"no scene can be distilled from sam2-hiera-small: .*segment --image"):
         extract_features(tmp_path, "sam2-hiera-small", kinds)
     with pytest.raises(SamNerfError, match="there are no teachers called 'sam3'; choose one of tiny, sam-vit-b"):
-        Extract(tmp_path, teachers="sam3").run()
+        Extract((tmp_path,), teachers="sam3").run()
 
 
 def test_finer_levels_are_not_dropped_in_silence(photographs, colour_encoder):
@@ -307,7 +307,7 @@ def test_each_kind_of_a_pair_has_its_store(photographs, loaded):
 
 def test_the_command_extracts_and_says_where(photographs, loaded, tmp_path, capsys):
     folder = photographs().folder
-    Extract(folder, kinds=("sam",), output=tmp_path / "out", device="cpu").run()
+    Extract((folder,), kinds=("sam",), output=tmp_path / "out", device="cpu").run()
     assert FeatureStore.open(tmp_path / "out" / "tiny-sam-letterbox").complete
     said = capsys.readouterr().out
     assert "3/3" in said
