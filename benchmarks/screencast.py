@@ -12,13 +12,15 @@ from jaxtyping import UInt8
 from PIL import Image
 
 KEPT = 240
-PATIENCE = 120.0
+PATIENCE = 60.0
 
 Picture = UInt8[np.ndarray, "height width 3"]
 
 
 class Screencast:
-    """The frames of a page, in the pixels of its window; a context.
+    """The frames of a page, in the pixels of its window, while the context lasts.
+
+    A page that draws all the time costs a frame each time, so a screencast had better be short.
 
     Args:
         context: Playwright's, of the page.
@@ -32,19 +34,13 @@ class Screencast:
         self._session.on("Page.screencastFrame", self._keep)
 
     def __enter__(self) -> "Screencast":
-        # The first frame comes at once, the others when something has changed.
         self._session.send("Page.startScreencast", {"format": "jpeg", "quality": 80, "everyNthFrame": 1})
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._session.remove_listener("Page.screencastFrame", self._keep)
         self._session.send("Page.stopScreencast")
         self._session.detach()
-
-    @property
-    def latest(self) -> Picture:
-        """The last frame, sRGB."""
-        self._pump()
-        return _decoded(self._frames[-1][1])
 
     def wait(self, wanted: Callable[[Picture], bool], since: float) -> float:
         """When the first frame since then was drawn that is wanted; seconds, as `time.time` counts them.
@@ -56,16 +52,13 @@ class Screencast:
         deadline = time.time() + PATIENCE
         while time.time() < deadline:
             for drawn, data in list(self._frames):
-                if drawn > seen and drawn >= since:
+                if drawn > seen:
                     seen = drawn
                     if wanted(_decoded(data)):
                         return drawn
-            self._pump()
+            # Playwright tells of frames while it waits.
+            self._page.wait_for_timeout(4)
         raise TimeoutError(f"no such frame within {PATIENCE:g} seconds")
-
-    def _pump(self) -> None:
-        """Let Playwright tell what has happened."""
-        self._page.wait_for_timeout(4)
 
     def _keep(self, event: dict[str, Any]) -> None:
         self._frames.append((float(event["metadata"]["timestamp"]), event["data"]))

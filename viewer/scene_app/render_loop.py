@@ -5,7 +5,9 @@ ones follow, and the features of the view, so that a click is answered by decode
 camera is only painted anew.
 """
 
+import math
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,9 +23,12 @@ from samnerf.viewer.scene_app.desk import Desk
 from samnerf.viewer.scene_app.frames import Frame, render_frame
 from samnerf.viewer.scene_app.painting import Picture, paint
 
-COARSE = 96
-"""Longer side of the picture while the camera moves, pixels."""
-MIDDLE = 224
+COARSE_SECONDS = 0.12
+"""What a picture may take while the camera moves; how many pixels that are is learned from earlier pictures."""
+SMALLEST, LARGEST = 48, 256
+"""Longer side of such a picture, pixels."""
+FIRST_PACE = 40_000.0
+"""Pixels per second, before there was a picture."""
 REST_SECONDS = 0.2
 
 Resting = Callable[[Frame], None]
@@ -66,6 +71,7 @@ class RenderLoop:
         self._ended = False
         self._waiting: list[Resting] = []
         self._made, self._busy = (-1, -1), False
+        self._pace = FIRST_PACE
         self._removed: tuple = (frozenset(), ())
         self._answered: tuple[tuple, SceneAnswer | None] | None = None
         self.frame: Frame | None = None
@@ -138,14 +144,11 @@ class RenderLoop:
             self._rested(move)
             return
         self._removed = removed
-        for number, side in enumerate((COARSE, MIDDLE, max(camera.image_size))):
-            if side > max(camera.image_size):
-                continue
+        for number, size in enumerate(picture_sizes(camera.image_size, self._pace)):
             if number == 1 and self._waits_in_vain(move):
                 return
-            scale = side / max(camera.image_size)
-            size = (max(1, round(camera.height * scale)), max(1, round(camera.width * scale)))
-            full = side == max(camera.image_size)
+            full = size == camera.image_size
+            began = time.perf_counter()
             frame = render_frame(
                 self._actions.scene, camera.scaled(*size), f"view {move}", layers, desk.removed, full,
                 lambda: not self._moved(move),
@@ -155,6 +158,7 @@ class RenderLoop:
             self.frame = frame
             if not full:
                 self._show(Shown(paint(frame, _plain(desk), layers), frame, None))
+                self._pace = 0.5 * (self._pace + size[0] * size[1] / max(time.perf_counter() - began, 1e-4))
         self._rested(move)
 
     def _rested(self, move: int) -> None:
@@ -190,6 +194,22 @@ class RenderLoop:
     def _waits_in_vain(self, move: int) -> bool:
         with self._changed:
             return self._changed.wait_for(lambda: self._moved(move), timeout=REST_SECONDS)
+
+
+def picture_sizes(full: tuple[int, int], pace: float) -> list[tuple[int, int]]:
+    """Sizes (height, width) of the pictures of a camera that has moved, from coarse to full.
+
+    Args:
+        full: of the sharp picture.
+        pace: pixels that are rendered in a second.
+    """
+    height, width = full
+    longer = max(full)
+    coarse = math.sqrt(COARSE_SECONDS * pace * longer / min(full))
+    coarse = min(max(coarse, SMALLEST), LARGEST)
+    sides = [coarse, math.sqrt(coarse * longer)] if longer > 3 * coarse else [coarse]
+    sizes = [(max(1, round(height * side / longer)), max(1, round(width * side / longer))) for side in sides]
+    return [*(size for size, side in zip(sizes, sides, strict=True) if side < longer), full]
 
 
 def _plain(desk: Desk) -> Desk:

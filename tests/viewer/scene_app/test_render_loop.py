@@ -8,7 +8,7 @@ import pytest
 
 from samnerf.errors import SamNerfError
 from samnerf.viewer.scene_app import render_loop
-from samnerf.viewer.scene_app.render_loop import RenderLoop, in_words
+from samnerf.viewer.scene_app.render_loop import LARGEST, SMALLEST, RenderLoop, in_words, picture_sizes
 
 
 class Watched:
@@ -46,11 +46,28 @@ def test_a_picture_is_coarse_first_and_sharp_when_the_camera_rests(watched):
     watched.loop.move(watched.world.camera.scaled(384, 512))
     watched.wait()
     widths = [one.picture.shape[1] for one in watched.shown]
-    assert widths == [96, 224, 512]
+    assert widths == [80, 202, 512]
     assert [one.frame.full for one in watched.shown] == [False, False, True]
 
 
+def test_the_first_picture_is_as_large_as_the_machine_has_time_for():
+    slow, usual, fast = (picture_sizes((384, 512), pace) for pace in (1e3, 1e5, 1e8))
+    assert [sizes[0][1] for sizes in (slow, usual, fast)] == [SMALLEST, 126, LARGEST]
+    assert all(sizes[-1] == (384, 512) for sizes in (slow, usual, fast))
+    assert len(fast) == 2  # from so large a picture it is not far to the sharp one
+
+
+def test_a_small_picture_is_sharp_at_once():
+    assert picture_sizes((48, 36), 1e5) == [(48, 36)]
+
+
+def test_a_narrow_picture_stays_narrow():
+    sizes = picture_sizes((512, 128), 1e5)
+    assert all(height == pytest.approx(4 * width, abs=4) for height, width in sizes)
+
+
 def test_a_move_before_the_camera_rests_makes_no_sharp_picture_of_the_place_it_left(watched, monkeypatch, toy):
+    monkeypatch.setattr(render_loop, "LARGEST", 100)
     monkeypatch.setattr(render_loop, "REST_SECONDS", 5.0)
     for step in range(4):
         watched.loop.move(toy.look_down(x=0.1 * step, height=192, width=256, focal=240.0))
