@@ -35,7 +35,7 @@ def open_port(host: str, port: int) -> socket.socket:
         SamNerfError: if the port is no port, taken or forbidden, or the host is none of this machine.
     """
     if not 1 <= port <= 65535:
-        raise SamNerfError(f"--port is {port} but must be from 1 to 65535; 7860 is usual")
+        raise SamNerfError(f"--port is {port} but must be from 1 to 65535; those below 1024 are the system's own")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:

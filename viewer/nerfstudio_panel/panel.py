@@ -116,8 +116,8 @@ class Panel:
         """A click on the picture.
 
         Args:
-            camera: viser's handle of the browser's; ten times nerfstudio's world. (The rays of viser 0.2.7's own
-                events of clicks on things are none of this camera's.)
+            camera: viser's handle of the browser's; ten times nerfstudio's world. The ray is made from it, because
+                the one that viser 0.2.7 sends with a click on a thing was seen to miss what was clicked.
             place: (x, y) as parts of the picture's width and height.
         """
         pose = vtf.SO3(np.asarray(camera.wxyz)).as_matrix()
