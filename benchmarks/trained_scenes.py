@@ -12,6 +12,7 @@ from samnerf.preprocessing.synthetic.capture import write_capture
 from samnerf.preprocessing.synthetic.ground_truth import GroundTruth, read_ground_truth
 from samnerf.preprocessing.synthetic.scene import Scene, random_scene
 from samnerf.scene import TrainedScene
+from samnerf.teachers.pairs import PAIRS, installed_weights_hash
 
 FOLDER = Path("outputs/scenes")
 PAIR = "tiny"
@@ -35,8 +36,12 @@ class SyntheticScene:
 
 
 def trained_scene(seed: int, steps: int | None = None) -> SyntheticScene:
-    """The scene of a seed as the demo has it: 60 training and 10 test views of 256 x 256 pixels."""
-    folder = FOLDER / (f"seed-{seed}" if steps is None else f"seed-{seed}-{steps}-steps")
+    """The scene of a seed as the demo has it: 60 training and 10 test views of 256 x 256 pixels.
+
+    What was trained on features of other teachers is of no use, so it has another folder.
+    """
+    teachers = "-".join(installed_weights_hash(PAIR, kind)[:6] for kind in PAIRS[PAIR])
+    folder = FOLDER / f"seed-{seed}-{teachers}{'' if steps is None else f'-{steps}-steps'}"
     capture, config = folder / "capture", run_folder(folder) / "config.yml"
     write_capture(capture, seed)
     if not (folder / "trained").exists():
