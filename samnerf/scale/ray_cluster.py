@@ -94,8 +94,8 @@ def _connect(ray: Any, address: str) -> None:
     if address == LOCAL:
         # Ray would let its workers go after every other program; without Ray the same work does not.
         os.environ.setdefault("RAY_worker_niceness", "0")
-    # A local Ray gives itself 30 seconds to start, which a busy machine may need for its first try.
-    for last in (False, True) if address == LOCAL else (True,):
+    # A local Ray gives itself 30 seconds to start, which may be too short for a busy machine.
+    for last in (False, False, True) if address == LOCAL else (True,):
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
             return
