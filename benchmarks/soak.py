@@ -181,7 +181,7 @@ class Soak:
         self.page.visit.attempt(self.chance.choice((files.save, files.load)))
 
     def _set(self, name: str, value: object) -> None:
-        """As if a person had moved a widget."""
+        """What follows when a person moves a widget; the page takes too long to find its sliders."""
         visit, widget = self.page.visit, getattr(self.page.visit.panel, name)
         widget.value = value
         if name == "mode":

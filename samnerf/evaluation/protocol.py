@@ -13,7 +13,7 @@ precision, which knows no threshold.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -82,6 +82,28 @@ class ObjectRow:
     teacher_relevancy_ap: float
 
 
+def mean_scores(rows: Sequence[ObjectRow]) -> dict[str, float]:
+    """Means over rows, by the names of the goals; NaN where nothing was measured."""
+    single = mean(value for row in rows for value in row.click_ious)
+    teacher_single = mean(value for row in rows for value in row.teacher_click_ious)
+    return {
+        "single_click_miou": single,
+        "single_click_boundary_iou": mean(value for row in rows for value in row.click_boundary_ious),
+        "single_click_accuracy": mean(value for row in rows for value in row.click_accuracies),
+        "box_miou": mean(row.box_iou for row in rows),
+        "click_and_box_miou": mean(row.click_and_box_iou for row in rows),
+        "teacher_parity": single / teacher_single if teacher_single > 0 else float("nan"),
+        "text_localization": mean(float(row.localized) for row in rows),
+        "text_miou": mean(row.text_iou for row in rows),
+        "relevancy_ap": mean(row.relevancy_ap for row in rows),
+        "teacher_single_click_miou": teacher_single,
+        "teacher_box_miou": mean(row.teacher_box_iou for row in rows),
+        "teacher_text_localization": mean(float(row.teacher_localized) for row in rows),
+        "teacher_text_miou": mean(row.teacher_text_iou for row in rows),
+        "teacher_relevancy_ap": mean(row.teacher_relevancy_ap for row in rows),
+    }
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """All rows, and of each view PSNR (dB) and SSIM (up to 1)."""
@@ -92,27 +114,7 @@ class Evaluation:
 
     def scores(self) -> dict[str, float]:
         """Means over all objects of all views; NaN where nothing was measured."""
-        rows = self.rows
-        single = mean(value for row in rows for value in row.click_ious)
-        teacher_single = mean(value for row in rows for value in row.teacher_click_ious)
-        return {
-            "single_click_miou": single,
-            "single_click_boundary_iou": mean(value for row in rows for value in row.click_boundary_ious),
-            "single_click_accuracy": mean(value for row in rows for value in row.click_accuracies),
-            "box_miou": mean(row.box_iou for row in rows),
-            "click_and_box_miou": mean(row.click_and_box_iou for row in rows),
-            "teacher_parity": single / teacher_single if teacher_single > 0 else float("nan"),
-            "text_localization": mean(float(row.localized) for row in rows),
-            "text_miou": mean(row.text_iou for row in rows),
-            "relevancy_ap": mean(row.relevancy_ap for row in rows),
-            "psnr": mean(self.psnrs.values()),
-            "ssim": mean(self.ssims.values()),
-            "teacher_single_click_miou": teacher_single,
-            "teacher_box_miou": mean(row.teacher_box_iou for row in rows),
-            "teacher_text_localization": mean(float(row.teacher_localized) for row in rows),
-            "teacher_text_miou": mean(row.teacher_text_iou for row in rows),
-            "teacher_relevancy_ap": mean(row.teacher_relevancy_ap for row in rows),
-        }
+        return {**mean_scores(self.rows), "psnr": mean(self.psnrs.values()), "ssim": mean(self.ssims.values())}
 
     def to_json(self) -> dict[str, Any]:
         """Rows, PSNRs and SSIMs as plain data."""

@@ -8,7 +8,7 @@ from jaxtyping import Bool
 
 from samnerf.evaluation.goals import HELD_OUT, Goal
 from samnerf.evaluation.metrics import iou, mean
-from samnerf.evaluation.protocol import ObjectRow
+from samnerf.evaluation.protocol import ObjectRow, mean_scores
 from samnerf.evaluation.report import CasePicture, Column, Report, Table, words
 from samnerf.evaluation.scene_evaluation import SceneEvaluation
 from samnerf.export.pictures import draw_prompts, heat_map, overlay
@@ -33,14 +33,14 @@ GOALS = (
 LPIPS = Goal("lpips", "LPIPS of held-out views, AlexNet", more=False)
 
 SCORES = (
-    Column("click_iou", "one click"),
-    Column("boundary_iou", "boundary"),
-    Column("accuracy", "accuracy"),
-    Column("box_iou", "box"),
-    Column("teacher_click_iou", "teacher, one click"),
-    Column("parity", "parity", share=False),
-    Column("localized", "words: peak"),
-    Column("text_iou", "words: IoU"),
+    Column("single_click_miou", "one click"),
+    Column("single_click_boundary_iou", "boundary"),
+    Column("single_click_accuracy", "accuracy"),
+    Column("box_miou", "box"),
+    Column("teacher_single_click_miou", "teacher, one click"),
+    Column("teacher_parity", "parity", share=False),
+    Column("text_localization", "words: peak"),
+    Column("text_miou", "words: IoU"),
     Column("relevancy_ap", "words: AP"),
 )
 
@@ -65,7 +65,7 @@ def scene_report(
         {
             "object": thing.name,
             "views": sum(row.object_id == thing.id for row in rows),
-            **_means(row for row in rows if row.object_id == thing.id),
+            **mean_scores([row for row in rows if row.object_id == thing.id]),
             "consistency": mean(one.iou for one in result.consistency if one.object_id == thing.id),
         }
         for thing in truth.objects
@@ -74,14 +74,14 @@ def scene_report(
         {
             "view": view,
             "objects": len(of_view[view]),
-            **_means(of_view[view]),
+            **mean_scores(of_view[view]),
             "psnr": held_out.psnrs[view],
             "ssim": held_out.ssims[view],
             **({"lpips": result.lpips[view]} if result.lpips else {}),
         }
         for view in views
     ]
-    measured = [{"view": row.view, "object": row.name, "cover": row.cover, **_means([row])} for row in rows]
+    measured = [{"view": row.view, "object": row.name, "cover": row.cover, **mean_scores([row])} for row in rows]
     lpips = [Column("lpips", "LPIPS", share=False)] if result.lpips else []
     return Report(
         kind="scene",
@@ -185,20 +185,3 @@ def _case(
             ("ground truth", overlay(picture, [(true, colour)], dimmed=0.6)),
         ],
     )
-
-
-def _means(rows: Iterable[ObjectRow]) -> dict[str, float]:
-    listed = list(rows)
-    click = mean(value for row in listed for value in row.click_ious)
-    teacher = mean(value for row in listed for value in row.teacher_click_ious)
-    return {
-        "click_iou": click,
-        "boundary_iou": mean(value for row in listed for value in row.click_boundary_ious),
-        "accuracy": mean(value for row in listed for value in row.click_accuracies),
-        "box_iou": mean(row.box_iou for row in listed),
-        "teacher_click_iou": teacher,
-        "parity": click / teacher if teacher > 0 else float("nan"),
-        "localized": mean(float(row.localized) for row in listed),
-        "text_iou": mean(row.text_iou for row in listed),
-        "relevancy_ap": mean(row.relevancy_ap for row in listed),
-    }

@@ -7,7 +7,7 @@ from typing import Any
 from viser import transforms
 
 from samnerf.viewer.scene_app.flight import Flight
-from samnerf.viewer.scene_app.panel import CHOOSE_KEYFRAME, Panel
+from samnerf.viewer.scene_app.panel import NO_KEYFRAME, Panel
 from samnerf.viewer.scene_app.viser_cameras import FLIP, look_from
 from samnerf.viewer.scene_app.work import Work
 
@@ -42,7 +42,7 @@ class Keyframes:
             return
         self._shown = flight.keyframes
         names = tuple(f"keyframe {i}" for i in range(1, len(flight.keyframes) + 1))
-        self._panel.keyframe.options = names or (CHOOSE_KEYFRAME,)
+        self._panel.keyframe.options = names or (NO_KEYFRAME,)
         if names:
             self._panel.keyframe.value = names[-1]
         for handle in self._handles:
@@ -60,7 +60,7 @@ class Keyframes:
     def chosen(self) -> int:
         """Which keyframe is chosen, from 0; -1 if there is none."""
         name = self._panel.keyframe.value
-        return -1 if name == CHOOSE_KEYFRAME else int(name.split()[-1]) - 1
+        return -1 if name == NO_KEYFRAME else int(name.split()[-1]) - 1
 
     def go(self, flight: Flight) -> None:
         """Look from the chosen keyframe."""

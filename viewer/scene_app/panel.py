@@ -12,7 +12,7 @@ from samnerf.viewer.scene_app.words import HELP, WELCOME, objects_line
 EXAMPLES = ("Example 1", "Example 2", "Example 3")
 SIZES = ("256", "384", "512", "768", "1024")
 CHOOSE = "choose a photograph"
-CHOOSE_KEYFRAME = "none yet"
+NO_KEYFRAME = "none yet"
 KEYFRAMES = ("Add here", "Remove", "Fly")
 
 
@@ -99,7 +99,7 @@ def build_panel(gui: Any, desk: Desk, photographs: Sequence[str], size: str) -> 
         )
         made["top_k"] = gui.add_slider("Top k", 1, 16, 1, settings.top_k, hint="Places that become points of a phrase.")
     with gui.add_folder("Camera path", expand_by_default=False):
-        made["keyframe"] = gui.add_dropdown("Keyframe", (CHOOSE_KEYFRAME,), hint="Look from there again.")
+        made["keyframe"] = gui.add_dropdown("Keyframe", (NO_KEYFRAME,), hint="Look from there again.")
         made["keyframes"] = add_buttons(gui, " ", KEYFRAMES, hint="Add here: where you are. Fly: along the path.")
         made["seconds"] = gui.add_slider("Seconds", 1, 60, 1, desk.flight.seconds, hint="From first to last.")
     with gui.add_folder("Take home", expand_by_default=False):
