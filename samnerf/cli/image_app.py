@@ -24,32 +24,20 @@ class ImageApp:
         """Serve until it is interrupted."""
         import contextlib
         import signal
-        import sys
         import warnings
 
-        from samnerf.viewer.image_app.server import image_app_server, is_private, open_port
+        from samnerf.cli.listening import shown_address, warn_if_public
+        from samnerf.cli.scene_session import served
+        from samnerf.viewer.image_app.server import image_app_server, open_port
 
         # nerfstudio was written for an older torch, which says so in every other line.
         warnings.filterwarnings("ignore", module="nerfstudio|torch|timm")
         with open_port(self.host, self.port) as listener:
-            import torch
-
-            from samnerf.images.segmentation import ImageSegmenter
-
-            automatic = "cuda" if torch.cuda.is_available() else "cpu"
-            segmenter = ImageSegmenter(self.teachers, automatic if self.device == "auto" else self.device)
-            segmenter.encoder("sam")  # what is missing is better said now than in the browser
-            if not is_private(self.host):
-                print(
-                    f"samnerf image-app: listening on {self.host}: everybody who can reach port {self.port} of this "
-                    "machine can use the app; no password protects it, and nothing is encrypted",
-                    file=sys.stderr,
-                )
+            _, segmenter = served(None, self.teachers, self.device)
+            warn_if_public("image-app", self.host, self.port)
             with image_app_server(segmenter, self.host) as server:
-                shown = "localhost" if self.host in ("0.0.0.0", "::") else self.host
-                shown = f"[{shown}]" if ":" in shown else shown
                 signal.signal(signal.SIGTERM, signal.default_int_handler)  # its temporary files go then, too
-                print(f"the image app is at http://{shown}:{self.port} (Ctrl-C ends it)", flush=True)
+                print(f"the image app is at http://{shown_address(self.host, self.port)} (Ctrl-C ends it)", flush=True)
                 with contextlib.suppress(KeyboardInterrupt):
                     server.run(sockets=[listener])
                 print("\nclosed")

@@ -11,11 +11,11 @@ def shown_address(host: str, port: int) -> str:
     return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
 
 
-def warn_if_public(command: str, host: str, port: int) -> None:
+def warn_if_public(command: str, host: str, port: int, token: bool = False) -> None:
     """Say on stderr who else can reach it, if somebody can."""
     if not is_private(host):
         print(
             f"samnerf {command}: listening on {host}: everybody who can reach port {port} of this machine can use it; "
-            "no password protects it, and nothing is encrypted",
+            f"{'a token' if token else 'no password'} protects it, and nothing is encrypted",
             file=sys.stderr,
         )

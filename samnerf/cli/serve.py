@@ -29,7 +29,7 @@ class Serve:
         import signal
         import warnings
 
-        from samnerf.cli.scene_session import chosen_device
+        from samnerf.cli.scene_session import served
         from samnerf.viewer.image_app.server import open_port
 
         # nerfstudio was written for an older torch, which says so in every other line.
@@ -38,15 +38,9 @@ class Serve:
             import uvicorn
 
             from samnerf.cli.listening import shown_address, warn_if_public
-            from samnerf.images.segmentation import ImageSegmenter
-            from samnerf.scene import TrainedScene
             from samnerf.server.http_application import MaskService, http_application
 
-            device = chosen_device(self.device)
-            scene = None if self.config is None else TrainedScene.load(self.config, device)
-            segmenter = ImageSegmenter(self.teachers if scene is None else scene.pair, device)
-            if scene is None:
-                segmenter.encoder("sam")  # what is missing is better said now than to a client
+            scene, segmenter = served(self.config, self.teachers, self.device)
             application = http_application(MaskService(segmenter, scene), self.host)
             warn_if_public("serve", self.host, self.port)
             server = uvicorn.Server(

@@ -44,7 +44,7 @@ class ServeNuke:
         import warnings
 
         from samnerf.cli.listening import shown_address, warn_if_public
-        from samnerf.cli.scene_session import chosen_device
+        from samnerf.cli.scene_session import served
         from samnerf.errors import SamNerfError
         from samnerf.viewer.image_app.server import open_port
 
@@ -55,17 +55,11 @@ class ServeNuke:
         # nerfstudio was written for an older torch, which says so in every other line.
         warnings.filterwarnings("ignore", module="nerfstudio|torch|timm")
         with open_port(self.host, self.port) as listener:
-            from samnerf.images.segmentation import ImageSegmenter
             from samnerf.nuke.image_models import image_models
             from samnerf.nuke.server import FrameServer, Limits
             from samnerf.nuke.service import FrameService
-            from samnerf.scene import TrainedScene
 
-            device = chosen_device(self.device)
-            scene = None if self.config is None else TrainedScene.load(self.config, device)
-            segmenter = ImageSegmenter(self.teachers if scene is None else scene.pair, device)
-            if scene is None:
-                segmenter.encoder("sam")  # what is missing is better said now than in Nuke
+            scene, segmenter = served(self.config, self.teachers, self.device)
             models = list(image_models(segmenter))
             if scene is not None:
                 models.append(self._scene_model(scene, segmenter))

@@ -38,10 +38,10 @@ class View:
         """Serve until it is interrupted."""
         import contextlib
         import signal
-        import sys
         import threading
         import warnings
 
+        from samnerf.cli.listening import shown_address, warn_if_public
         from samnerf.errors import SamNerfError
 
         # nerfstudio was written for an older torch, which says so in every other line.
@@ -49,7 +49,6 @@ class View:
         from samnerf.objects.layer_files import load_layers
         from samnerf.objects.layers import ObjectLayers
         from samnerf.scene import TrainedScene
-        from samnerf.viewer.image_app.server import is_private
         from samnerf.viewer.scene_app.app import SceneApp
         from samnerf.viewer.scene_app.common import Choices, Common
         from samnerf.viewer.scene_app.guarded_server import GuardedServer
@@ -65,19 +64,11 @@ class View:
         layers = load_layers(locks, scene.checkpoint_hash) if locks.exists() else ObjectLayers()
         session = load_session(scene.pair, True, device)
         server = GuardedServer(self.host, self.port, "SAM-NeRF", self.token)
-        if not is_private(self.host):
-            door = "no token protects it" if self.token is None else "a token protects it"
-            print(
-                f"samnerf view: listening on {self.host}: everybody who can reach port {self.port} of this machine can "
-                f"use the viewer; {door}, and nothing is encrypted",
-                file=sys.stderr,
-            )
+        warn_if_public("view", self.host, self.port, self.token is not None)
         exports = self.exports or self.config.parent / "exports"
         SceneApp(server, Common.of(scene, session, Choices(self.shared, locks, exports, self.size)), layers)
-        shown = "localhost" if self.host in ("0.0.0.0", "::") else self.host
-        shown = f"[{shown}]" if ":" in shown else shown
         query = "" if self.token is None else f"/?token={self.token}"
-        print(f"the viewer is at http://{shown}:{self.port}{query} (Ctrl-C ends it)", flush=True)
+        print(f"the viewer is at http://{shown_address(self.host, self.port)}{query} (Ctrl-C ends it)", flush=True)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()

@@ -31,14 +31,14 @@ from samnerf.export.encoded_matte import (
 from samnerf.export.light import linear_light
 from samnerf.export.manifest import ExportFolder, Made
 from samnerf.export.plates import Plate, read_plate, square_input, write_plate
-from samnerf.export.sequences import camera_numbers
+from samnerf.export.sequences import CAMERAS, camera_numbers, write_camera_files
 from samnerf.feature_map import FeatureMap
 from samnerf.scene import TrainedScene
 from samnerf.teachers.pairs import feature_specs, installed_weights_hash
 from samnerf.teachers.sam import SamEncoder
 from samnerf.view import View
 
-MATTE, PLATE, CAMERAS = "encoded-matte", "plate", "cameras"
+MATTE, PLATE = "encoded-matte", "plate"
 
 
 @dataclass(frozen=True)
@@ -236,16 +236,6 @@ def _write_cameras(export: ExportFolder, cameras: Sequence[Camera], name: str, f
     key = f"{name} {first_frame} {[camera_numbers(camera) for camera in cameras]}"
     if export.is_done(None, key, CAMERAS):
         return []
-    notes = []
-    with export.frame(None, key, CAMERAS) as files:
-        nodes = partial(write_nuke_cameras, name=name)
-        for file, write in ((f"{name}.nk", nodes), (f"{name}.chan", write_chan)):
-            try:
-                write(export.folder / file, cameras, first_frame=first_frame)
-            except SamNerfError as error:
-                if isinstance(error.__cause__, OSError):
-                    raise
-                notes.append(f"no {file}: {error}")
-            else:
-                files.path(CAMERAS, file)
-    return notes
+    nodes = partial(write_nuke_cameras, name=name, first_frame=first_frame)
+    writers = {f"{name}.nk": nodes, f"{name}.chan": partial(write_chan, first_frame=first_frame)}
+    return write_camera_files(export, key, cameras, writers)

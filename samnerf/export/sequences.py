@@ -8,7 +8,7 @@ and makes whole frames, so the files are the same however many there are.
 import functools
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -188,20 +188,40 @@ class FrameSequence:
     def _write_cameras(self) -> list[str]:
         """All the files of cameras that can hold these."""
         cameras = [camera for _, camera in self._cameras]
-        notes = []
         at_speed = functools.partial(save_camera_path, seconds=len(cameras) / self._fps)
         writers = {"cameras.nk": write_nuke_cameras, "cameras.chan": write_chan, "cameras.json": at_speed}
-        with self._export.frame(None, self._whole_key(CAMERAS), CAMERAS) as files:
-            for name, write in writers.items():
-                try:
-                    write(self._export.folder / name, cameras)
-                except (SamNerfError, ValueError) as error:
-                    if isinstance(error.__cause__, OSError):
-                        raise
-                    notes.append(f"no {name}: {error}")
-                else:
-                    files.path(CAMERAS, name)
-        return notes
+        return write_camera_files(self._export, self._whole_key(CAMERAS), cameras, writers)
+
+
+def write_camera_files(
+    export: ExportFolder,
+    key: str,
+    cameras: Sequence[Camera],
+    writers: Mapping[str, Callable[[Path, Sequence[Camera]], None]],
+) -> list[str]:
+    """Cameras in all the formats that can hold them; gives what to say of the others.
+
+    Args:
+        export: the folder.
+        key: what the files depend on.
+        cameras: of the frames, in order.
+        writers: by the names of their files.
+
+    Raises:
+        SamNerfError: if a file cannot be written.
+    """
+    notes = []
+    with export.frame(None, key, CAMERAS) as files:
+        for name, write in writers.items():
+            try:
+                write(export.folder / name, cameras)
+            except (SamNerfError, ValueError) as error:
+                if isinstance(error.__cause__, OSError):
+                    raise
+                notes.append(f"no {name}: {error}")
+            else:
+                files.path(CAMERAS, name)
+    return notes
 
 
 def camera_numbers(camera: Camera) -> tuple[int | float, ...]:

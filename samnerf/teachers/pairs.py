@@ -55,8 +55,6 @@ PAIRS: dict[str, dict[Kind, FeatureSpec]] = {
     "sam2-hiera-base-plus": {"sam": _sam2("sam2-hiera-base-plus"), "clipseg": _CLIPSEG},
     "sam2-hiera-large": {"sam": _sam2("sam2-hiera-large"), "clipseg": _CLIPSEG},
 }
-TRANSFORMERS_FILES = ("model.safetensors", "pytorch_model.bin")
-"""Weights in a folder in transformers' form, the better one first."""
 
 
 def feature_specs(pair: str) -> dict[Kind, FeatureSpec]:
@@ -93,7 +91,7 @@ def installed_weights_hash(pair: str, kind: Kind) -> str | None:
     Raises:
         SamNerfError: if there is no such pair.
     """
-    from samnerf.teachers.weights_files import weights_hash
+    from samnerf.teachers.weights_files import TRANSFORMERS_FILES, weights_hash
 
     place = weights_of(feature_specs(pair)[kind].teacher).place
     files = [place, *(place / name for name in TRANSFORMERS_FILES)]

@@ -9,8 +9,7 @@ from transformers import CLIPSegConfig
 
 from samnerf.errors import SamNerfError
 from samnerf.teachers.clipseg import ClipSegEncoder, ClipSegTextDecoder
-from samnerf.teachers.pairs import TRANSFORMERS_FILES
-from samnerf.teachers.weights_files import read_checkpoint, read_safetensors, weights_hash
+from samnerf.teachers.weights_files import TRANSFORMERS_FILES, read_checkpoint, read_safetensors, weights_hash
 
 IMAGE_SIDE = 352
 """Pixels; what the released weights are used at, though their configuration says 224."""

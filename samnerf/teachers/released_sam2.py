@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from transformers import Sam2Config
 
 from samnerf.errors import SamNerfError
-from samnerf.teachers.pairs import TRANSFORMERS_FILES
 from samnerf.teachers.sam2 import Sam2Encoder, Sam2MaskDecoder
-from samnerf.teachers.weights_files import fill, read_checkpoint, read_safetensors, weights_hash
+from samnerf.teachers.weights_files import TRANSFORMERS_FILES, fill, read_checkpoint, read_safetensors, weights_hash
 
 MODEL_TYPES = ("sam2", "sam2_video")
 """What a configuration may call itself; the video form holds a SAM 2, and a memory that single images do not need."""

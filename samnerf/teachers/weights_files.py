@@ -12,6 +12,8 @@ from samnerf.errors import SamNerfError
 
 BUNDLED = Path(__file__).parent / "weights"
 """Folder of the weights that ship with the package."""
+TRANSFORMERS_FILES = ("model.safetensors", "pytorch_model.bin")
+"""Weights in a folder that transformers wrote, the better one first."""
 
 
 @functools.cache

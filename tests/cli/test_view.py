@@ -91,10 +91,10 @@ def test_it_serves_this_machine_with_the_objects_beside_the_run(config, toy, ser
     assert err == ""
 
 
-@pytest.mark.parametrize(("more", "door"), [([], "no token"), (["--token", "sesame"], "a token")])
+@pytest.mark.parametrize(("more", "door"), [([], "no password"), (["--token", "sesame"], "a token")])
 def test_an_open_door_is_said_to_be_one(config, served, more, door, capsys):
     assert main(["view", "--config", str(config), "--host", "0.0.0.0", *more]) == 0
     out, err = capsys.readouterr()
-    assert f"listening on 0.0.0.0: everybody who can reach port 7007 of this machine can use the viewer; {door}" in err
+    assert f"listening on 0.0.0.0: everybody who can reach port 7007 of this machine can use it; {door}" in err
     assert ("?token=sesame" in out) == bool(more)
     assert Path(served[0][1].choices.locks).name == "objects.json"
