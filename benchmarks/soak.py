@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from trained_scenes import SyntheticScene
@@ -48,6 +49,9 @@ class Soak:
         if not self.interactions:
             return {}
         self._listen()
+        for folder in ("Camera path", "Take home"):
+            self.page.unfold(folder)
+        self.page.choose("Of", "This view")
         weights = self._choices()
         memory: list[float] = []
         for turn in range(self.interactions):
@@ -79,17 +83,16 @@ class Soak:
         }
 
     def _listen(self) -> None:
-        """Hear what the viewer says is wrong."""
-        visit = self.page.visit
-        warn = visit.warn
+        """Hear what the viewer says is wrong: all of it passes here on its way to the browser."""
+        client = self.page.visit.client
+        notify = client.add_notification
 
-        def heard(message: str) -> None:
-            self.messages.append(message)
-            warn(message)
+        def heard(title: str, body: str, **how: Any) -> Any:
+            if how.get("color") == "red":
+                self.messages.append(body)
+            return notify(title, body, **how)
 
-        visit.warn = heard
-        visit.loop._fail = heard
-        visit.work._warn = heard
+        client.add_notification = heard
 
     def _choices(self) -> dict[Callable[[], None], int]:
         return {
@@ -139,12 +142,11 @@ class Soak:
             self._press("Find")
 
     def _mode(self) -> None:
-        mode = self.chance.choice(MODES)
-        self._set("mode", mode)
+        self.page.choose("Show", self.chance.choice(MODES))
 
     def _adjust(self) -> None:
-        name = self.chance.choice(("opacity", "threshold", "text_threshold"))
-        self._set(name, self.chance.uniform(0.05, 0.95))
+        moved = {self.chance.choice(("opacity", "threshold", "text_threshold")): self.chance.uniform(0.05, 0.95)}
+        self.page.visit.change(lambda desk: desk.adjust(replace(desk.settings, **moved)))
 
     def _example(self) -> None:
         self._press(f"Example {self.chance.randint(1, 3)}")
@@ -166,30 +168,17 @@ class Soak:
         self._press(self.chance.choice(("Undo", "Redo")))
 
     def _export(self) -> None:
-        self._set("format", self.chance.choice((PICTURES, *FORMATS)))
-        self._set("views", "This view")
-        self.page.visit.attempt(self.page.visit._export, self.page.visit.panel.format.value, "This view")
+        self.page.choose("What", self.chance.choice((PICTURES, *FORMATS)))
+        self._press("Export")
 
     def _path(self) -> None:
-        self.page.visit.attempt(self.page.visit._keyframe, self.chance.choice(("Add here", "Add here", "Remove")))
+        self._press(self.chance.choice(("Add here", "Add here", "Remove")))
 
     def _size(self) -> None:
-        self._set("size", self.chance.choice(("256", "512")))
+        self.page.choose("Pixels", self.chance.choice(("256", "512")))
 
     def _file(self) -> None:
-        files = self.page.visit.files
-        self.page.visit.attempt(self.chance.choice((files.save, files.load)))
-
-    def _set(self, name: str, value: object) -> None:
-        """What follows when a person moves a widget; the page takes too long to find its sliders."""
-        visit, widget = self.page.visit, getattr(self.page.visit.panel, name)
-        widget.value = value
-        if name == "mode":
-            visit.change(lambda desk: replace(desk, mode=value))
-        elif name in ("opacity", "threshold", "text_threshold"):
-            visit.attempt(visit._adjust, name, value)
-        elif name == "size":
-            visit.attempt(visit._moved, visit.client.camera)
+        self._press(self.chance.choice(("Save objects", "Load objects")))
 
     def _press(self, label: str) -> None:
         buttons = self.page.page.get_by_role("button", name=label, exact=True)
