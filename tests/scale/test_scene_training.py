@@ -11,7 +11,8 @@ from samnerf.feature_store import sole_writer
 from samnerf.scale.scene_training import ns_train, train_scene
 
 
-def test_a_scene_is_trained_once(toy_ns_train, job, calls):
+def test_a_scene_is_trained_once(toy_ns_train, job, calls, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     scene = job(steps=4)
     assert train_scene(scene).state == "trained"
     assert train_scene(scene).state == "there"
