@@ -24,6 +24,7 @@ from samnerf.preprocessing.dataparser import CaptureDataParserConfig
 
 TINY_STEPS = 3600
 TINY_COLOUR_SHARE = 0.2
+TINY_FRESH_SHARE = 1 / 3
 TINY_COLOUR_STEPS = int(TINY_COLOUR_SHARE * TINY_STEPS)
 
 
@@ -110,6 +111,7 @@ samnerf_tiny = MethodSpecification(
                 train_num_rays_per_batch=1024,
                 eval_num_rays_per_batch=1024,
                 colour_share=TINY_COLOUR_SHARE,
+                fresh_share=TINY_FRESH_SHARE,
             ),
             model=SamNerfModelConfig(
                 pair="tiny",

@@ -65,10 +65,51 @@ class NeighbourhoodAggregation(nn.Module):
         return self.pool(rays) + self.surroundings(cells)
 
 
+class AttentionAggregation(nn.Module):
+    """A cell asks the rays in it and in the eight cells around it, added to the plain mean, as which it starts.
+
+    Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762, Eq. 1) with a learned preference for each place
+    of the window, as in Swin (Liu et al. 2021, arXiv:2103.14030, Eq. 4).
+    """
+
+    HEADS = 2
+    AROUND = 3
+
+    def __init__(self, width: int, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.pool = nn.AvgPool2d(side)
+        self.query = nn.Linear(width, width)
+        self.key_and_value = nn.Linear(width, 2 * width)
+        self.output = nn.Linear(width, width)
+        self.preference = nn.Parameter(torch.zeros(self.HEADS, 1, (self.AROUND * side) ** 2))
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, rays: Float[Tensor, "blocks width rays_down rays_across"]) -> Float[Tensor, "blocks width _ _"]:
+        """Codes of the cells of each block."""
+        mean = self.pool(rays)
+        blocks, width, rows, columns = mean.shape
+        beyond = self.side * (self.AROUND // 2)
+        padded = nn.functional.pad(rays, (beyond,) * 4, mode="replicate")
+        window = self.AROUND * self.side
+        windows = padded.unfold(2, window, self.side).unfold(3, window, self.side)
+        around = windows.permute(0, 2, 3, 4, 5, 1).reshape(-1, window**2, width)
+        queries = self.query(cell_list(mean))[:, None]
+        queries, keys, values = (
+            part.reshape(len(part), -1, self.HEADS, width // self.HEADS).transpose(1, 2)
+            for part in (queries, *self.key_and_value(around).chunk(2, dim=-1))
+        )
+        heard = nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=self.preference)
+        said = self.output(heard.transpose(1, 2).reshape(blocks, rows, columns, width))
+        return mean + said.permute(0, 3, 1, 2)
+
+
 AGGREGATIONS: dict[str, Callable[[int, int], nn.Module]] = {
     "mean": MeanAggregation,
     "convolution": ConvolutionAggregation,
     "neighbourhood": NeighbourhoodAggregation,
+    "attention": AttentionAggregation,
 }
 """By name: called with the channels of a ray and the rays along a side of a cell."""
 

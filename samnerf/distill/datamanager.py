@@ -8,9 +8,10 @@ from typing import Any
 from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from samnerf.distill.model import CELL_RAY
+from samnerf.distill.model import CELL_PLACE, CELL_RAY
 from samnerf.distill.pixel_datamanager import PixelDataManager, PixelDataManagerConfig
 from samnerf.distill.pixel_sampler import CellPixelSampler
+from samnerf.distill.replay import Replay
 from samnerf.distill.targets import FeatureTargets
 from samnerf.errors import SamNerfError
 from samnerf.feature_store import FeatureStore, sole_writer, store_folder
@@ -35,6 +36,9 @@ class SamNerfDataManagerConfig(PixelDataManagerConfig):
     """Share of the training, its first part, in which steps see single pixels and teach colour and density; those that
     follow see nothing but cells and teach features, which is cheap, because the geometry rests. With 0 every step
     teaches everything."""
+    fresh_share: float = 1.0
+    """Share of the steps that teach features only, their first part, that draw rays. Those that follow take the same
+    rays again, in random order; where these meet the scene is known by then, and that is most of what a step costs."""
 
 
 class SamNerfDataManager(PixelDataManager):
@@ -42,6 +46,7 @@ class SamNerfDataManager(PixelDataManager):
 
     Attributes:
         stores, targets: teacher features of the training images, by kind; empty until then. Not part of any state.
+        replay: where batches of cells come from, once `fresh_share` is less than 1.
     """
 
     config: SamNerfDataManagerConfig
@@ -51,6 +56,7 @@ class SamNerfDataManager(PixelDataManager):
         self.targets: dict[str, FeatureTargets] = {}
         self._samplers: list[CellPixelSampler] = []
         self._colour_steps = 0
+        self.replay: Replay[tuple[RayBundle, dict]] | None = None
         super().__init__(*args, **kwargs)
 
     @property
@@ -98,6 +104,8 @@ class SamNerfDataManager(PixelDataManager):
             self.targets[kind] = FeatureTargets(store, names, sizes, spec.side, spec.layout)
         grid = next(iter(specs.values()))
         self._colour_steps = int(self.config.colour_share * (steps or 0))
+        if self._colour_steps and steps and self.config.fresh_share < 1:
+            self.replay = Replay(max(1, int(self.config.fresh_share * (steps - self._colour_steps))))
         shares = (0.0, 1.0) if self._colour_steps else (self.config.cell_share,)
         rays = self.config.train_num_rays_per_batch
         self._samplers = [
@@ -105,16 +113,27 @@ class SamNerfDataManager(PixelDataManager):
         ]
 
     def next_train(self, step: int) -> tuple[RayBundle, dict]:
-        """Rays, those of cells first, and their colours and features."""
+        """Rays, those of cells first, and their colours and features; features alone where they are drawn again."""
         if not self._samplers:
             return super().next_train(step)
+        if self.replay is None or step < self._colour_steps:
+            return self._drawn(step)
+        return self.replay.next(lambda: self._features_alone(step))
+
+    def _features_alone(self, step: int) -> tuple[RayBundle, dict]:
+        rays, batch = self._drawn(step)
+        return rays, {"features": batch["features"]}
+
+    def _drawn(self, step: int) -> tuple[RayBundle, dict]:
         sampler = self._samplers[0 if step < self._colour_steps else -1]
         self.train_pixel_sampler = sampler  # type: ignore[assignment]
         rays, batch = super().next_train(step)
         images, centres = batch.pop("cell_images"), batch.pop("cell_centres")
         if len(images):
             batch["features"] = {kind: target.at(images, centres) for kind, target in self.targets.items()}
+            places = next(iter(self.targets.values())).places(images, centres)
             rays.metadata[CELL_RAY] = sampler.cell_rays().to(rays.origins.device)
+            rays.metadata[CELL_PLACE] = sampler.of_rays(places).to(rays.origins.device)
         return rays, batch
 
 

@@ -8,8 +8,11 @@ from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
-from nerfstudio.field_components.encodings import SHEncoding
+from nerfstudio.field_components.encodings import NeRFEncoding, SHEncoding
 from torch import Tensor, nn
+
+PLACE_FREQUENCIES = 4
+"""Octaves in which the place of a cell in the image is told."""
 
 
 class FeatureField(nn.Module):
@@ -20,9 +23,17 @@ class FeatureField(nn.Module):
         width: of a code.
         head_width: of the hidden layer of each head.
         channels: length of a feature, for each kind of teacher.
+        knows_places: whether `placed` changes codes.
     """
 
-    def __init__(self, encoding: nn.Module, width: int, head_width: int, channels: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        encoding: nn.Module,
+        width: int,
+        head_width: int,
+        channels: Mapping[str, int],
+        knows_places: bool = False,
+    ) -> None:
         super().__init__()
         self.encoding = encoding
         self.width = width
@@ -33,6 +44,15 @@ class FeatureField(nn.Module):
             nn.Linear(head_width, width),
         )
         nn.init.zeros_(self.view[-1].weight)  # type: ignore[arg-type]
+        self.place: nn.Module | None = None
+        if knows_places:
+            self.place_encoding = NeRFEncoding(2, PLACE_FREQUENCIES, 0.0, PLACE_FREQUENCIES - 1.0, include_input=True)
+            self.place = nn.Sequential(
+                nn.Linear(width + self.place_encoding.get_out_dim(), head_width),
+                nn.ReLU(),
+                nn.Linear(head_width, width),
+            )
+            nn.init.zeros_(self.place[-1].weight)  # type: ignore[arg-type]
         self.mlp = nn.Sequential(nn.Linear(encoding.out_dim, width), nn.ReLU(), nn.Linear(width, width))  # type: ignore[arg-type]
         self.heads = nn.ModuleDict(
             {
@@ -56,6 +76,14 @@ class FeatureField(nn.Module):
     ) -> Float[Tensor, "rays width"]:
         """Codes of rays as seen along these unit directions: what a teacher says of a thing depends on the view."""
         return codes + self.view(torch.cat([codes, self.direction_encoding(directions)], dim=-1))
+
+    def placed(
+        self, codes: Float[Tensor, "cells width"], places: Float[Tensor, "cells 2"]
+    ) -> Float[Tensor, "cells width"]:
+        """Codes of cells at these places of the grid, -1 to 1: what an encoder says depends on where in the image."""
+        if self.place is None:
+            return codes
+        return codes + self.place(torch.cat([codes, self.place_encoding(places)], dim=-1))
 
     def features(self, codes: Float[Tensor, "cells width"], kind: str) -> Float[Tensor, "cells channels"]:
         """Standardised teacher features of cells, from their aggregated codes."""

@@ -16,6 +16,7 @@ from samnerf.distill.aggregation import cell_list, make_aggregation, ray_grid
 from samnerf.distill.cameras import to_nerfstudio
 from samnerf.distill.colour_model import ColourModel, ColourModelConfig, evaluating
 from samnerf.distill.encodings import make_encoding
+from samnerf.distill.feature_error import feature_error
 from samnerf.distill.feature_field import FeatureField
 from samnerf.distill.feature_rendering import heaviest_samples, render_features
 from samnerf.distill.field import contracted
@@ -25,6 +26,10 @@ from samnerf.teachers.pairs import FeatureSpec, Kind, distillable_specs
 
 CELL_RAY = "cell_ray"
 """Metadata of a ray bundle: 1 for the rays of feature cells, which come first, cell by cell; 0 for the others."""
+CELL_PLACE = "cell_place"
+"""Metadata: where the cell of a ray lies on the first teacher's grid, (x, y) from -1 to 1."""
+PLACES, SHARES = "feature_places", "feature_shares"
+"""Metadata of rays that were rendered before: where they meet the scene, and what each place counts."""
 
 
 @dataclass
@@ -50,8 +55,12 @@ class SamNerfModelConfig(ColourModelConfig):
     """Power to which their weights are raised."""
     rays_per_side: int = 2
     """Rays along each side of a feature cell, in training and in rendering."""
-    aggregation: Literal["mean", "convolution", "neighbourhood"] = "neighbourhood"
+    aggregation: Literal["mean", "convolution", "neighbourhood", "attention"] = "neighbourhood"
     """How the rays of cells become their features."""
+    feature_places: bool = False
+    """Whether the heads are told where in the image a cell lies."""
+    feature_loss: Literal["mse", "cosine", "mse+cosine"] = "mse"
+    """What standardised features are measured by."""
     block_side: int = 4
     """Cells along each side of the blocks that training draws; more than 1 lets aggregation see neighbours."""
     feature_loss_mult: float = 1.0
@@ -87,6 +96,7 @@ class SamNerfModel(ColourModel):
             config.feature_width,
             config.feature_head_width,
             {kind: spec.channels for kind, spec in self.specs.items()},
+            config.feature_places,
         )
         self.aggregation = make_aggregation(config.aggregation, config.feature_width, config.rays_per_side)
         self.statistics = nn.ModuleDict(
@@ -114,18 +124,14 @@ class SamNerfModel(ColourModel):
         """
         in_cells = ray_bundle.metadata.get(CELL_RAY) if self.training else None
         if in_cells is not None and bool(in_cells.all()):
-            with torch.no_grad():
-                self.camera_optimizer.apply_to_raybundle(ray_bundle)
-                samples, weights = self._sampled(ray_bundle)
-            return {"features": self._cell_features(self._ray_codes(samples, weights))}
+            return {"features": self._cell_features(ray_bundle, self._met_codes(ray_bundle, *self._met(ray_bundle)))}
         outputs: dict[str, Any] = super().get_outputs(ray_bundle)
         if in_cells is not None:
             count = int(in_cells.sum())
-            codes = self._ray_codes(
-                outputs["ray_samples_list"][-1][:count],
-                outputs["weights_list"][-1][:count],  # type: ignore[index]
-            )
-            outputs["features"] = self._cell_features(codes)
+            samples, weights = outputs["ray_samples_list"][-1], outputs["weights_list"][-1]
+            met = self._heaviest(samples[:count], weights[:count])  # type: ignore[index]
+            in_cells = ray_bundle[:count]
+            outputs["features"] = self._cell_features(in_cells, self._met_codes(in_cells, *met))
         return outputs
 
     def get_metrics_dict(self, outputs: dict, batch: dict) -> dict[str, Tensor]:
@@ -137,7 +143,7 @@ class SamNerfModel(ColourModel):
         losses = super().get_loss_dict(outputs, batch, metrics_dict) if "rgb" in outputs else {}
         for kind, targets in batch.get("features", {}).items():
             standardised = self.statistics[kind].standardise(targets.to(self.device))  # type: ignore[operator]
-            error = nn.functional.mse_loss(outputs["features"][kind], standardised)
+            error = feature_error(self.config.feature_loss, outputs["features"][kind], standardised)
             losses[f"{kind}_loss"] = self.config.feature_loss_mult * error
         return losses
 
@@ -169,6 +175,8 @@ class SamNerfModel(ColourModel):
             if codes is None:
                 cells = int(covered.any(dim=1).sum()), int(covered.any(dim=0).sum())
                 codes = self._cell_codes(camera, centres, cells, self._patch_size(size))
+                scale = torch.tensor(cells_per_pixel(size, spec.side, spec.layout)) * (2 / spec.side)
+                codes = self.feature_field.placed(codes, (centres * scale - 1).to(codes))
                 done.append((centres, codes))
             features = self.feature_field.features(codes, kind)
             statistics: TeacherStatistics = self.statistics[kind]  # type: ignore[assignment]
@@ -201,24 +209,41 @@ class SamNerfModel(ColourModel):
 
     def _rendered_codes(self, rays: RayBundle) -> Float[Tensor, "rays width"]:
         """Codes of rays without their colours."""
-        return self._ray_codes(*self._sampled(self._collided(rays)))
+        return self._met_codes(rays, *self._heaviest(*self._sampled(self._collided(rays))))
 
-    def _ray_codes(self, samples: RaySamples, weights: Float[Tensor, "rays samples 1"]) -> Float[Tensor, "rays width"]:
-        shares, places = heaviest_samples(weights[..., 0], self.config.feature_samples, self.config.feature_sharpness)
-        positions = samples.frustums.get_positions().detach()
-        kept = torch.take_along_dim(positions, places[..., None], dim=1)
-        codes = self.feature_field.codes(contracted(kept, self._radius).reshape(-1, 3))
-        rendered = render_features(codes.reshape(*places.shape, -1), shares)
-        return self.feature_field.seen_from(rendered, samples.frustums.directions[:, 0])
+    def _met(self, rays: RayBundle) -> tuple[Float[Tensor, "rays kept 3"], Float[Tensor, "rays kept"]]:
+        """What `_heaviest` gives; rays that come again remember it, so geometry has to rest."""
+        if PLACES not in rays.metadata:
+            with torch.no_grad():
+                self.camera_optimizer.apply_to_raybundle(rays)
+                rays.metadata[PLACES], rays.metadata[SHARES] = self._heaviest(*self._sampled(rays))
+        return rays.metadata[PLACES], rays.metadata[SHARES]
+
+    def _heaviest(
+        self, samples: RaySamples, weights: Float[Tensor, "rays samples 1"]
+    ) -> tuple[Float[Tensor, "rays kept 3"], Float[Tensor, "rays kept"]]:
+        """Places, contracted, at which rays are asked for features, and the share of each."""
+        shares, kept = heaviest_samples(weights[..., 0], self.config.feature_samples, self.config.feature_sharpness)
+        places = torch.take_along_dim(samples.frustums.get_positions().detach(), kept[..., None], dim=1)
+        return contracted(places, self._radius), shares
+
+    def _met_codes(
+        self, rays: RayBundle, places: Float[Tensor, "rays kept 3"], shares: Float[Tensor, "rays kept"]
+    ) -> Float[Tensor, "rays width"]:
+        codes = self.feature_field.codes(places.reshape(-1, 3))
+        return self.feature_field.seen_from(render_features(codes.reshape(*shares.shape, -1), shares), rays.directions)
 
     @property
     def _radius(self) -> float:
         # Hash grids have room enough; theirs is nerfacto's contraction.
         return self.config.contraction_radius if self.config.encoding == "planes" else 1.0
 
-    def _cell_features(self, ray_codes: Float[Tensor, "rays width"]) -> dict[str, Float[Tensor, "cells channels"]]:
-        block = self.config.block_side
-        codes = cell_list(self.aggregation(ray_grid(ray_codes, (block, block), self.config.rays_per_side)))
+    def _cell_features(
+        self, rays: RayBundle, ray_codes: Float[Tensor, "rays width"]
+    ) -> dict[str, Float[Tensor, "cells channels"]]:
+        block, side = self.config.block_side, self.config.rays_per_side
+        codes = cell_list(self.aggregation(ray_grid(ray_codes, (block, block), side)))
+        codes = self.feature_field.placed(codes, rays.metadata[CELL_PLACE][:: side**2])
         return {kind: self.feature_field.features(codes, kind) for kind in self.specs}
 
     def _picture(self, kind: str, feature_map: FeatureMap) -> Float[Tensor, "height width 3"]:

@@ -79,6 +79,12 @@ class CellPixelSampler:
         flags[: self.blocks * (self.block_side * self.rays_per_side) ** 2] = 1
         return flags
 
+    def of_rays(self, of_cells: Float[Tensor, "cells channels"]) -> Float[Tensor, "rays channels"]:
+        """What is said of a batch's cells, for each of its rays; zero for those that are in no cell."""
+        values = of_cells.new_zeros(self.num_rays_per_batch, of_cells.shape[1])
+        values[: len(of_cells) * self.rays_per_side**2] = of_cells.repeat_interleave(self.rays_per_side**2, dim=0)
+        return values
+
     def _cells(self, image: Int[Tensor, " n"], sizes: Int[Tensor, "images 2"]) -> tuple[Tensor, Tensor]:
         """Random blocks of images: centres of cells [n, cells, 2] (x, y), and pixels [n, cells * side * side, 3]."""
         distinct, alike = sizes.unique(dim=0, return_inverse=True)

@@ -47,9 +47,14 @@ class FeatureTargets:
     ) -> None:
         self.store, self.names = store, tuple(names)
         self._indices = torch.tensor([store.index(name) for name in names])
+        self.side = side
         self._scales = torch.tensor([cells_per_pixel(size, side, layout) for size in sizes])
         covered = [covered_cells(size, side, layout) for size in sizes]
         self._last = torch.tensor([[int(c.any(dim=0).sum()) - 1, int(c.any(dim=1).sum()) - 1] for c in covered])
+
+    def places(self, images: Int[Tensor, " n"], points: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
+        """Where image points (x, y) lie on the grid, -1 to 1 from its left and top."""
+        return points * self._scales[images] * (2 / self.side) - 1
 
     def at(self, images: Int[Tensor, " n"], points: Float[Tensor, "n 2"]) -> Float[Tensor, "n channels"]:
         """Features at image points (x, y), in pixels of the dataset's images."""

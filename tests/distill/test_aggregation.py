@@ -18,7 +18,7 @@ def test_each_starts_as_the_mean_of_a_cells_rays(name):
     torch.testing.assert_close(make_aggregation(name, WIDTH, SIDE)(rays()), expected)
 
 
-@pytest.mark.parametrize(("name", "reach"), [("mean", 0), ("convolution", 0), ("neighbourhood", 1)])
+@pytest.mark.parametrize(("name", "reach"), [("mean", 0), ("convolution", 0), ("neighbourhood", 1), ("attention", 1)])
 def test_a_ray_matters_to_its_own_cell_and_to_as_many_around_it_as_the_name_says(name, reach):
     torch.manual_seed(0)
     aggregation = make_aggregation(name, WIDTH, SIDE)
