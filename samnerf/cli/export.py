@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from samnerf.cli.scene_session import chosen_device
 
@@ -42,6 +42,13 @@ class Export:
     """Width and height of the frames, pixels. Default: those of the cameras."""
     scale: float | None = None
     """Size of the frames as a part of that of the cameras, instead of --size."""
+    alpha: Literal["geometry", "adapter"] = "geometry"
+    """Who says how much of a pixel an object covers: the geometry, or the teacher's matting adapter, which looks at
+    each frame and is kept near the object by the geometry. Masks and IDs follow."""
+    adapter: Path | None = None
+    """Matting adapter for --alpha adapter, instead of the teacher's own."""
+    refine: bool = False
+    """Let --alpha adapter follow the edges of the picture."""
     fps: int | float = 24
     """Frames per second of the video."""
     spacing: float | None = None
@@ -76,12 +83,12 @@ class Export:
         formats = chosen_formats(self.formats)
         settings = ExportSettings(self.jobs, self.fps, SolidSettings(self.spacing, self.floor))
         self._check_size()
+        self._check_alpha()
         along_path = None if self.cameras in (*SPLITS, "all", ORBIT) else load_camera_path(Path(self.cameras))
         locks = self.locks or self.config.parent / "objects.json"
         without = self.locks is None and not self.objects and not locks.exists() and not needs_objects(formats)
-        source = RunSource(
-            self.config, None if without else locks, self.objects, chosen_device(self.device), self.ignore_scene
-        )
+        device, how = chosen_device(self.device), (self.alpha, self.adapter, self.refine)
+        source = RunSource(self.config, None if without else locks, self.objects, device, self.ignore_scene, *how)
         opened = source.open()
         cameras = [(name, self._sized(camera)) for name, camera in along_path or self._cameras(*opened)]
 
@@ -103,6 +110,12 @@ class Export:
             raise SamNerfError(f"--size is {self.size[0]} {self.size[1]} but sides must be 1 to {LARGEST_SIDE} pixels")
         if self.scale is not None and not 0 < self.scale <= 64:
             raise SamNerfError(f"--scale is {self.scale:g} but must lie between 0 and 64; 1 keeps the cameras' size")
+
+    def _check_alpha(self) -> None:
+        from samnerf.errors import SamNerfError
+
+        if self.alpha == "geometry" and (self.adapter is not None or self.refine):
+            raise SamNerfError("--adapter and --refine say how an adapter makes alpha; ask for it with --alpha adapter")
 
     def _cameras(self, scene: "TrainedScene", objects: "ExportedObjects") -> "list[tuple[str, Camera]]":
         from samnerf.objects.orbit import middle_of, orbit_cameras

@@ -108,8 +108,18 @@ class SamNerfDataManager(PixelDataManager):
             self.replay = Replay(max(1, int(self.config.fresh_share * (steps - self._colour_steps))))
         shares = (0.0, 1.0) if self._colour_steps else (self.config.cell_share,)
         rays = self.config.train_num_rays_per_batch
+        block = (rays_per_side * block_side) ** 2
+        if self._colour_steps and rays < block:
+            raise SamNerfError(
+                f"{rays} rays per batch (train-num-rays-per-batch) are less than one block of {block_side} x {block_side} "
+                f"cells of {rays_per_side} x {rays_per_side} rays; at least {block} are needed"
+            )
+        # Steps that teach features only have no ray beside whole blocks.
         self._samplers = [
-            CellPixelSampler(rays, share, grid.side, grid.layout, rays_per_side, block_side) for share in shares
+            CellPixelSampler(
+                rays if share < 1 else rays - rays % block, share, grid.side, grid.layout, rays_per_side, block_side
+            )
+            for share in shares
         ]
 
     def next_train(self, step: int) -> tuple[RayBundle, dict]:

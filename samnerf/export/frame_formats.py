@@ -11,6 +11,8 @@
     video          overlays/<frame>.png             colour under the masks; overlay.mp4 has all frames
 
 IDs, colours and names are the objects' own, so they are the same in all frames. Alphas of a pixel sum to at most 1.
+They are rendered from the objects' geometry; where the objects have a matter, its adapter looks at each frame, and
+masks and IDs are what is more than half of its alphas, so that all formats tell the same.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +33,8 @@ from samnerf.export.manifest import FrameFiles
 from samnerf.export.mask_files import write_png, write_soft_matte
 from samnerf.export.pictures import overlay
 from samnerf.images.result import ImageMask
-from samnerf.objects.object_rendering import ObjectAlphas, rendered_alphas
+from samnerf.objects.adapted_alphas import AdaptedAlphas, adapted_alphas
+from samnerf.objects.object_rendering import rendered_alphas
 from samnerf.objects.scene_object import SceneObject
 from samnerf.scene import TrainedScene
 from samnerf.view import View
@@ -61,7 +64,7 @@ class Frame:
     @cached_property
     def ids(self) -> UInt16[np.ndarray, "height width"]:
         """ID of the written object that fills more than half of a pixel, 0 for none."""
-        ids = self._alphas.id_map([one.object_id for one in self.objects.rendered])
+        ids = self._found.alphas.id_map([one.object_id for one in self.objects.rendered])
         ids[~np.isin(ids, [one.object_id for one in self.objects.written])] = 0
         return ids
 
@@ -74,11 +77,20 @@ class Frame:
         for index, one in enumerate(self.objects.rendered):
             if one in self.objects.written:
                 # Sums of weights may miss 1 by their rounding.
-                yield one, self._alphas.alpha(index).clamp(0, 1).numpy()
+                yield one, self._found.alphas.alpha(index).clamp(0, 1).numpy()
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Names of written objects whose alpha is the geometry's, because the adapter saw something else here."""
+        of = [self.objects.rendered[index] for index in self._found.kept]
+        return tuple(one.name for one in of if one in self.objects.written)
 
     @cached_property
-    def _alphas(self) -> ObjectAlphas:
-        return rendered_alphas(self.camera, self._scene.render_samples, self.objects.rendered)
+    def _found(self) -> AdaptedAlphas:
+        geometry = rendered_alphas(self.camera, self._scene.render_samples, self.objects.rendered)
+        if self.objects.matter is None:
+            return AdaptedAlphas(geometry, ())
+        return adapted_alphas(self.view, geometry, self.objects.matter)
 
 
 WriteFrame = Callable[[Frame, FrameFiles], str | None]

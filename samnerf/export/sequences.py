@@ -53,6 +53,19 @@ class FrameJob:
     keys: dict[str, str]
 
 
+@dataclass(frozen=True)
+class FrameMade:
+    """What there is to say of a frame.
+
+    Attributes:
+        notes: what a user should know, in words.
+        kept: see `Frame.kept`.
+    """
+
+    notes: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
 class FrameSequence:
     """Frames of a scene, and which of them are made.
 
@@ -82,7 +95,7 @@ class FrameSequence:
         self._cameras = cameras
         self._fps = fps
         self._export = ExportFolder(folder)
-        self._objects_key = objects.key(scene.checkpoint_hash)
+        self._objects_key = objects.picture_key(scene.checkpoint_hash)
 
     def make_frames(self, formats: Sequence[str], jobs: int, source: Source, done: Done) -> list[str]:
         """Make what is missing of the formats; gives what a user should know, in words.
@@ -103,11 +116,14 @@ class FrameSequence:
                 missing.append(FrameJob(self._export.folder, name, camera_numbers(camera), keys))
             else:
                 done(name)
-        notes = []
-        for job, told in zip(missing, self._made(missing, jobs, source), strict=True):
-            notes += told
+        notes: list[str] = []
+        kept: dict[str, list[str]] = {}
+        for job, made in zip(missing, self._made(missing, jobs, source), strict=True):
+            notes += made.notes
+            for name in made.kept:
+                kept.setdefault(name, []).append(job.name)
             done(job.name)
-        return notes
+        return notes + [_kept_note(name, frames) for name, frames in kept.items()]
 
     def make_whole(self, formats: Sequence[str]) -> list[str]:
         """Make the files of the sequence as a whole from those of its frames; gives what a user should know, in words.
@@ -154,7 +170,7 @@ class FrameSequence:
                 f"{other_height} pixels; give a --size"
             )
 
-    def _made(self, missing: list[FrameJob], jobs: int, source: Source) -> Iterator[list[str]]:
+    def _made(self, missing: list[FrameJob], jobs: int, source: Source) -> Iterator[FrameMade]:
         workers = min(jobs, len(missing))
         if workers <= 1:
             yield from (_make_frame(self._scene, self._objects, job) for job in missing)
@@ -236,7 +252,7 @@ def camera_of(numbers: Sequence[int | float]) -> Camera:
     return Camera(torch.tensor(numbers[:12]).reshape(3, 4), fx, fy, cx, cy, int(height), int(width))
 
 
-def _make_frame(scene: TrainedScene, objects: ExportedObjects, job: FrameJob) -> list[str]:
+def _make_frame(scene: TrainedScene, objects: ExportedObjects, job: FrameJob) -> FrameMade:
     export = ExportFolder(job.folder)
     frame = Frame(job.name, camera_of(job.camera), scene, objects)
     notes = []
@@ -245,10 +261,19 @@ def _make_frame(scene: TrainedScene, objects: ExportedObjects, job: FrameJob) ->
             note = FRAME_FORMATS[one].write(frame, files)
         if note is not None:
             notes.append(note)
-    return notes
+    shows_objects = any(FRAME_FORMATS[one].of_objects for one in job.keys)
+    return FrameMade(tuple(notes), frame.kept if shows_objects else ())
 
 
-def _make_in_worker(given: tuple[Source, FrameJob, int]) -> list[str]:
+def _kept_note(name: str, frames: Sequence[str]) -> str:
+    where = ", ".join(frames[:3]) + (", ..." if len(frames) > 3 else "")
+    return (
+        f"alpha of {name!r} is the geometry's in {len(frames)} frame{'s' * (len(frames) > 1)}, where the adapter sees "
+        f"something else: {where}"
+    )
+
+
+def _make_in_worker(given: tuple[Source, FrameJob, int]) -> FrameMade:
     source, job, threads = given
     torch.set_num_threads(threads)
     return _make_frame(*_opened(source), job)

@@ -78,13 +78,24 @@ class Matter:
         feature_map: FeatureMap,
         decoded: Sequence[PromptSet],
         image: UInt8[np.ndarray, "height width 3"] | None = None,
+        shown: Sequence[Float[Tensor, "1 rows columns"]] | None = None,
     ) -> Float[Tensor, "height width"]:
-        """Alpha of what at least one prompt set says of a map, without a mask that was found before."""
+        """Alpha of what at least one prompt set says of a map, without a mask that was found before.
+
+        Args:
+            feature_map: what is decoded.
+            decoded: at least one.
+            image: sRGB; needed to refine.
+            shown: logits of a mask for each prompt set, on the decoder's own grid, that the adapter begins with; by
+                default the decoder's first answer.
+        """
         second = self._adapted or self._decoder
-        alphas = []
-        for prompts in decoded:
-            first = self._decoder.decode(feature_map, prompts).best
-            alphas.append(second.decode(feature_map, prompts, previous=first.low_resolution_logits).alpha())
+        if shown is None:
+            shown = [self._decoder.decode(feature_map, one).best.low_resolution_logits for one in decoded]
+        alphas = [
+            second.decode(feature_map, prompts, previous=mask).alpha()
+            for prompts, mask in zip(decoded, shown, strict=True)
+        ]
         return self._followed(torch.stack(alphas).amax(0), image)
 
     def _followed(
@@ -106,3 +117,17 @@ def load_matter(decoder: MaskDecoder, adapter: Path | None = None, refine: bool 
     """
     found = installed_adapter(decoder.teacher) if adapter is None else checked_adapter(adapter)
     return Matter(decoder, found, refine)
+
+
+def load_adapted_matter(decoder: MaskDecoder, adapter: Path | None = None, refine: bool = False) -> Matter:
+    """As `load_matter`, for those who asked for an adapter.
+
+    Raises:
+        SamNerfError: if there is none for the decoder's teacher, too.
+    """
+    matter = load_matter(decoder, adapter, refine)
+    if matter.adapter is None:
+        raise SamNerfError(
+            f"there is no matting adapter for {decoder.teacher!r} on this machine; samnerf matting train makes one"
+        )
+    return matter

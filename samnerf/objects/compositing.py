@@ -6,10 +6,10 @@ are, bit for bit.
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import ndimage
 from torch import Tensor
 
 from samnerf.objects.object_rendering import HALF, ObjectAlphas
@@ -35,7 +35,7 @@ def rim(alpha: Float[Tensor, "height width"], width: float) -> Float[Tensor, "he
     inside = (alpha > HALF).numpy()
     if inside.all():
         return torch.zeros_like(alpha)
-    depths = torch.from_numpy(np.asarray(ndimage.distance_transform_edt(inside), np.float32))
+    depths = torch.from_numpy(cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
     return torch.where(depths > 0, alpha * (width + 1 - depths).clamp(0, 1), 0)
 
 

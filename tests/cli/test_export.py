@@ -4,13 +4,18 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from samnerf.camera_path import load_camera_path, save_camera_path
 from samnerf.cli.main import main
+from samnerf.export import export_source
+from samnerf.export.exr import read_mattes
+from samnerf.matting.matter import Matter
 from samnerf.objects.layer_files import save_layers
 from samnerf.objects.layers import ObjectLayers
 from samnerf.objects.orbit import middle_of
@@ -175,3 +180,46 @@ def test_ctrl_c_says_how_to_go_on(locks, tmp_path, capsys, monkeypatch):
     assert files(output, "ids") == ["frame_2.png"]
     assert export(tmp_path, "--formats", "ids")[0] == 0
     assert files(output, "ids") == ["frame_2.png", "frame_3.png", "frame_4.png"]
+
+
+def test_alpha_by_the_adapter_of_the_scenes_teacher(toy, locks, tmp_path, monkeypatch):
+    class Sure(Matter):
+        refine, key = True, "sure"
+
+        def __init__(self):
+            pass
+
+        def decode(self, feature_map, decoded, image=None, shown=None):
+            assert image is not None and image.shape[:2] == feature_map.image_size
+            alpha, box = torch.zeros(feature_map.image_size), decoded[0].boxes[0]
+            alpha[int(box.y1) : int(box.y2), int(box.x1) : int(box.x2)] = 0.75
+            return alpha
+
+    asked = []
+
+    def load(decoder, adapter, refine):
+        asked.append((decoder.teacher, adapter, refine))
+        return Sure()
+
+    monkeypatch.setattr(export_source, "load_mask_decoder", lambda pair, device: toy.MaskDecoder())
+    monkeypatch.setattr(export_source, "load_adapted_matter", load)
+    options = ("--formats", "mattes-exr", "--alpha", "adapter", "--refine", "--adapter", "a.safetensors")
+    status, output = export(tmp_path, *options)
+    assert status == 0
+    assert asked == [("toy-sam", Path("a.safetensors"), True)]
+    mattes = read_mattes(output / "mattes-exr/frame_2.exr")
+    assert mattes["red square"].max() == 0.75
+
+
+def test_without_an_adapter_the_geometry_is_not_passed_off_as_one(toy, locks, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(export_source, "load_mask_decoder", lambda pair, device: toy.MaskDecoder())
+    status, output = export(tmp_path, "--alpha", "adapter")
+    assert status == 1 and not output.exists()
+    assert "there is no matting adapter for 'toy-sam' on this machine" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [("--refine",), ("--adapter", "a.safetensors")])
+def test_how_an_adapter_makes_alpha_is_said_with_the_adapter_only(locks, tmp_path, capsys, option):
+    status, output = export(tmp_path, *option)
+    assert status == 1 and not output.exists()
+    assert "ask for it with --alpha adapter" in capsys.readouterr().err

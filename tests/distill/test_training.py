@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 from samnerf.camera import Camera
 from samnerf.configs.methods import samnerf_distill, samnerf_no_distill, samnerf_tiny
+from samnerf.distill.model import SamNerfModel
 from samnerf.errors import SamNerfError
 from samnerf.feature_map import FeatureMap
 from samnerf.preprocessing.captures import read_capture
@@ -134,6 +136,49 @@ def test_colour_comes_first_and_features_follow_without_moving_it(capture):
     model = pipeline.model
     assert all(weight.grad is None for part in (model.field, model.proposal_networks) for weight in part.parameters())
     assert all(weight.grad is not None for weight in model.feature_field.parameters())
+
+
+def test_rays_that_are_learned_from_again_are_not_rendered_again(capture, monkeypatch):
+    config = config_for(capture)
+    config.pipeline.datamanager.colour_share, config.pipeline.datamanager.fresh_share = 0.25, 1 / 3
+    config.max_num_iterations = 8
+    sampled = []
+    real = SamNerfModel._sampled
+    monkeypatch.setattr(SamNerfModel, "_sampled", lambda model, rays: sampled.append(rays) or real(model, rays))
+    _, losses = train(config, 8, SimpleNamespace(_start_step=0, config=config))
+    assert len(sampled) == 2
+    assert [sorted(step) for step in losses[2:]] == [["clipseg_loss", "sam_loss"]] * 6
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rays_per_side": 3, "block_side": 2},
+        {"feature_places": True},
+        {"aggregation": "attention"},
+        {"feature_loss": "mse+cosine"},
+    ],
+)
+@pytest.mark.parametrize("colour_share", [0.0, 0.5])
+def test_other_ways_to_learn_features(capture, camera, changes, colour_share):
+    config = config_for(capture)
+    config.pipeline.model = replace(config.pipeline.model, **changes)
+    config.pipeline.datamanager.colour_share, config.pipeline.datamanager.fresh_share = colour_share, 0.5
+    config.max_num_iterations = 6
+    pipeline, losses = train(config, 6, SimpleNamespace(_start_step=0, config=config))
+    assert [("rgb_loss" in step) for step in losses] == [True] * 3 + [colour_share == 0] * 3
+    assert {"sam_loss", "clipseg_loss"} <= losses[-1].keys()
+    maps = pipeline.model.render_feature_maps(camera)
+    assert all(bool(torch.isfinite(one.values).all()) for one in maps.values())
+
+
+def test_fewer_rays_than_a_block_are_refused(capture):
+    config = config_for(capture)
+    config.pipeline.datamanager.colour_share = 0.5
+    config.pipeline.datamanager.train_num_rays_per_batch = 60
+    config.max_num_iterations = 4
+    with pytest.raises(SamNerfError, match="at least 64 are needed"):
+        train(config, 4, SimpleNamespace(_start_step=0, config=config))
 
 
 @pytest.mark.parametrize("name", ["rgb_loss", "sam_loss", "clipseg_loss"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pycocotools.coco import COCO
 
@@ -18,6 +19,7 @@ from samnerf.errors import SamNerfError
 from samnerf.export.export_source import ExportedObjects
 from samnerf.export.scene_export import FORMATS, ExportSettings, chosen_formats, export_scene, needs_objects, steps
 from samnerf.export.sequences import camera_numbers, camera_of
+from samnerf.matting.matter import Matter
 
 FRAMES = 4
 
@@ -239,3 +241,68 @@ def test_a_video_of_frames_of_several_sizes_is_refused(toy, tmp_path):
 def test_settings_that_make_no_sense_are_refused(options, message):
     with pytest.raises(SamNerfError, match=message):
         ExportSettings(**options)
+
+
+class Boxes(Matter):
+    """A matter that sees nine tenths of every box but those of the smallest object, where it sees nothing."""
+
+    refine, key = False, ""
+
+    def __init__(self, key="boxes"):
+        self.key, self.asked = key, 0
+
+    def decode(self, feature_map, decoded, image=None, shown=None):
+        self.asked += 1
+        alpha, box = torch.zeros(feature_map.image_size), decoded[0].boxes[0]
+        if (box.x2 - box.x1) * (box.y2 - box.y1) > 20:
+            alpha[int(box.y1) : int(box.y2), int(box.x1) : int(box.x2)] = 0.9
+        return alpha
+
+
+def matted(toy, matter, names=()):
+    return toy.scene(), replace(ExportedObjects.chosen(toy.layers(), names), matter=matter)
+
+
+def test_all_formats_tell_the_same_of_alphas_by_an_adapter(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr("samnerf.objects.adapted_alphas.SMALLEST", 4)
+    result = export(toy, tmp_path, "ids", "masks", "mattes-png", "cryptomatte", opened=matted(toy, Boxes()))
+    assert result.notes == (
+        "alpha of 'blue square' is the geometry's in 4 frames, where the adapter sees something else: path_0000, "
+        "path_0001, path_0002, ...",
+    )
+    for name, _ in cameras(toy):
+        with Image.open(tmp_path / f"ids/{name}.png") as image:
+            ids = np.asarray(image)
+        mattes, _ = cryptomatte_reader()(tmp_path / f"cryptomatte/{name}.exr")
+        for object_id, object_name in toy.names.items():
+            file = f"{object_name.replace(' ', '_')}/{name}.png"
+            with Image.open(tmp_path / "mattes-png" / file) as matte, Image.open(tmp_path / "masks" / file) as mask:
+                alpha, inside = np.asarray(matte) / 65535, np.asarray(mask) == 255
+            np.testing.assert_allclose(mattes[object_name], alpha, atol=1e-4)
+            np.testing.assert_array_equal(ids == object_id, alpha > 0.5)
+            np.testing.assert_array_equal(ids == object_id, inside)
+            assert inside.any() and alpha.max() == pytest.approx(1 if object_id == 3 else 0.9, abs=1e-4)
+
+
+def test_another_adapter_makes_pictures_of_objects_anew_and_nothing_else(toy, tmp_path):
+    first = Boxes()
+    export(toy, tmp_path, "ids", "plate", "boxes", opened=matted(toy, first))
+    before = contents(tmp_path)
+    again = Boxes()
+    export(toy, tmp_path, "ids", "plate", "boxes", opened=matted(toy, again))
+    assert first.asked and not again.asked and contents(tmp_path) == before
+    other = Boxes("another")
+    export(toy, tmp_path, "ids", "plate", "boxes", opened=matted(toy, other))
+    after = contents(tmp_path)
+    assert other.asked == first.asked
+    changed = [name for name in before if before[name] != after[name]]
+    assert changed and all(name.startswith("records/") and "ids" in name for name in changed)
+
+
+def test_alphas_do_not_depend_on_which_objects_are_written(toy, tmp_path):
+    whole, one = tmp_path / "whole", tmp_path / "one"
+    export(toy, whole, "mattes-png", opened=matted(toy, Boxes()))
+    export(toy, one, "mattes-png", opened=matted(toy, Boxes(), ["green square"]))
+    written = {name: content for name, content in contents(one).items() if name.endswith(".png")}
+    assert len(written) == FRAMES
+    assert all(contents(whole)[name] == content for name, content in written.items())

@@ -30,6 +30,7 @@ from samnerf.viewer.scene_app.answers import SceneAnswer, answer_desk
 from samnerf.viewer.scene_app.desk import Click, Desk, DrawnBox
 from samnerf.viewer.scene_app.frames import Frame
 from samnerf.viewer.scene_app.shared_objects import SharedObjects
+from samnerf.viewer.scene_app.soft_edges import SoftEdges
 from samnerf.viewer.scene_app.work import Work
 
 EXAMPLES = 3
@@ -53,6 +54,7 @@ class Actions:
         self.scene = scene
         self.session = session
         self.support = support
+        self.soft_edges = SoftEdges(session.mask_decoder)
 
     def click(self, desk: Desk, frame: Frame, place: tuple[float, float]) -> Desk:
         """A click with the desk's tool.
@@ -80,9 +82,24 @@ class Actions:
         lifted = lift(frame.view, said, self.session.segment(frame.view, said))
         return desk.draw(DrawnBox(said.boxes[0], frame.view.name, lifted.world_points))
 
+    def soften(self, desk: Desk, soft: bool) -> Desk:
+        """Show what is prompted by its alpha, or by its mask again.
+
+        Raises:
+            SamNerfError: if there is no adapter, or it is of no use; better now than with every picture.
+        """
+        if soft:
+            self.soft_edges.matter()
+        return desk.adjust(replace(desk.settings, soft_edges=soft))
+
     def answer(self, desk: Desk, frame: Frame) -> SceneAnswer | None:
-        """What the desk's prompts mean in a frame; only decoders run."""
-        return answer_desk(self.session, frame, desk)
+        """What the desk's prompts mean in a frame; only decoders run.
+
+        Raises:
+            SamNerfError: if there is a phrase but no text decoder, or alpha is asked for and there is no adapter.
+        """
+        matter = self.soft_edges.matter() if desk.settings.soft_edges and not desk.said.empty else None
+        return answer_desk(self.session, frame, desk, matter)
 
     def examples(self, frame: Frame) -> list[tuple[float, float]]:
         """Places in the middle of things that stand out, as parts of width and height; at most three.

@@ -102,6 +102,7 @@ class Settings:
         text_threshold: relevancy that a place must reach for a phrase, 0 to 1.
         top_k: how many places become points of a phrase.
         granularity: which of the decoder's three candidates is taken, by its size.
+        soft_edges: whether what is prompted is shown by its alpha, which a matting adapter makes, instead of its mask.
 
     Raises:
         SamNerfError: if one is out of its range.
@@ -112,6 +113,7 @@ class Settings:
     text_threshold: float = 0.5
     top_k: int = 1
     granularity: Granularity = "Automatic"
+    soft_edges: bool = False
 
     def __post_init__(self) -> None:
         for name in ("opacity", "threshold", "text_threshold"):

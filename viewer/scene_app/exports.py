@@ -5,13 +5,14 @@ import re
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from samnerf.camera import Camera
 from samnerf.errors import SamNerfError
-from samnerf.export.export_source import ExportedObjects
+from samnerf.export.export_source import Alpha, ExportedObjects
+from samnerf.export.frame_formats import FRAME_FORMATS
 from samnerf.export.mask_files import folder_names, write_png
 from samnerf.export.scene_export import ExportSettings, export_scene, needs_objects, steps
 from samnerf.export.video import write_video
@@ -27,6 +28,8 @@ from samnerf.viewer.scene_app.work import Work
 
 Views = Literal["This view", "All photographs", "Camera path"]
 VIEWS: tuple[Views, ...] = get_args(Views)
+ALPHAS: dict[str, Alpha] = {"Of the geometry": "geometry", "Of the adapter": "adapter"}
+"""What it is called -> who says how much of a pixel a locked object covers."""
 FORMATS = {
     "Masks (PNG)": "masks",
     "ID maps (PNG)": "ids",
@@ -58,6 +61,7 @@ class Export:
         frame: what is seen now.
         desk: how it is shown.
         cameras: names and cameras of the views that are wanted.
+        alpha: who says how much of a pixel a locked object covers.
     """
 
     actions: Actions
@@ -65,6 +69,7 @@ class Export:
     frame: Frame
     desk: Desk
     cameras: Sequence[tuple[str, Camera]]
+    alpha: Alpha = "geometry"
 
     def pictures(self, work: Work) -> Iterator[Picture]:
         """Each view as the desk shows it."""
@@ -132,6 +137,8 @@ def _write_objects(export: Export, folder: Path, work: Work) -> None:
 def _write_format(export: Export, one: str, folder: Path, work: Work) -> None:
     shown = any(layer.visible for layer in export.layers.objects)
     objects = ExportedObjects.chosen(export.layers) if shown else ExportedObjects.none()
+    if shown and export.alpha == "adapter" and one in FRAME_FORMATS and FRAME_FORMATS[one].of_objects:
+        objects = replace(objects, matter=export.actions.soft_edges.matter())
     scene, total, done = export.actions.scene, steps((one,), len(export.cameras)), 0
 
     def step(what: str) -> None:

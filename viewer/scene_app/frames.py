@@ -25,6 +25,7 @@ from samnerf.scene import TrainedScene
 from samnerf.surface_samples import SurfaceSamples
 from samnerf.teachers.pairs import Kind
 from samnerf.view import DistilledView, RenderedView, View
+from samnerf.viewer.scene_app.backdrop import packed_depth
 
 BAND = 8192
 """Rays that are rendered before one looks whether they are still wanted."""
@@ -60,6 +61,11 @@ class Frame:
     def planar_depth(self) -> Float[np.ndarray, "height width"]:
         """Depth along the optical axis, as the browser composites by it; scene units."""
         return optical_depth(self.rendering.depth.numpy().astype(np.float32), self.camera)
+
+    @cached_property
+    def packed_depth(self) -> bytes:
+        """The same, ready to be sent."""
+        return packed_depth(self.planar_depth)
 
 
 class _Rendered:

@@ -51,11 +51,11 @@ def paint(frame: Frame, desk: Desk, layers: ObjectLayers, answer: SceneAnswer | 
         alphas = frame.alphas(layers)
         marked = [(alphas.alpha(index), one.colour) for index, one in shown]
         if answer is not None and answer.mask.any():
-            marked.append((torch.from_numpy(answer.mask).float(), object_colour(layers.next_id)))
+            marked.append((torch.from_numpy(answer.coverage), object_colour(layers.next_id)))
         colour = _marked(colour, marked, desk)
     elif answer is not None and answer.mask.any() and desk.mode == "Relevancy":
         width = max(1.0, OUTLINE_SHARE * min(answer.mask.shape))
-        colour = outlined(colour, torch.from_numpy(answer.mask).float(), (255, 255, 255), width)
+        colour = outlined(colour, torch.from_numpy(answer.coverage), (255, 255, 255), width)
     if isolated:
         alphas = frame.alphas(layers)
         alone = torch.stack([alphas.alpha(index) for index in isolated]).sum(dim=0).clamp(0, 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from samnerf.viewer.scene_app.buttons import add_buttons
 from samnerf.viewer.scene_app.desk import GRANULARITIES, MODES, TOOLS, Desk
-from samnerf.viewer.scene_app.exports import NAMES, VIEWS
+from samnerf.viewer.scene_app.exports import ALPHAS, NAMES, VIEWS
 from samnerf.viewer.scene_app.words import HELP, WELCOME, objects_line
 
 EXAMPLES = ("Example 1", "Example 2", "Example 3")
@@ -14,6 +14,9 @@ SIZES = ("256", "384", "512", "768", "1024")
 CHOOSE = "choose a photograph"
 NO_KEYFRAME = "none yet"
 KEYFRAMES = ("Add here", "Remove", "Fly")
+SOFT_EDGES = "Show what is prompted by its alpha, which the matting adapter makes."
+ALPHA_FROM = "Whether locked objects end where the geometry says, or the matting adapter looks at each view."
+NO_ADAPTER = "The teacher has no matting adapter here; samnerf matting train makes one."
 
 
 @dataclass
@@ -40,11 +43,13 @@ class Panel:
     text_threshold: Any
     top_k: Any
     granularity: Any
+    soft_edges: Any
     keyframe: Any
     keyframes: Any
     seconds: Any
     format: Any
     views: Any
+    alpha: Any
     export: Any
     prompts: Any
     save: Any
@@ -54,7 +59,7 @@ class Panel:
     cancel: Any
 
 
-def build_panel(gui: Any, desk: Desk, photographs: Sequence[str], size: str) -> Panel:
+def build_panel(gui: Any, desk: Desk, photographs: Sequence[str], size: str, adapter: bool) -> Panel:
     """Make the widgets.
 
     Args:
@@ -62,6 +67,7 @@ def build_panel(gui: Any, desk: Desk, photographs: Sequence[str], size: str) -> 
         desk: where everything stands at first.
         photographs: names of the cameras to jump to.
         size: one of SIZES.
+        adapter: whether the teacher has a matting adapter, which makes alpha.
     """
     made: dict[str, Any] = {}
     settings = desk.settings
@@ -98,6 +104,9 @@ def build_panel(gui: Any, desk: Desk, photographs: Sequence[str], size: str) -> 
             "Words fit", 0.0, 1.0, 0.01, settings.text_threshold, hint="How well words must fit."
         )
         made["top_k"] = gui.add_slider("Top k", 1, 16, 1, settings.top_k, hint="Places that become points of a phrase.")
+        made["soft_edges"] = gui.add_checkbox(
+            "Soft edges", settings.soft_edges, disabled=not adapter, hint=SOFT_EDGES if adapter else NO_ADAPTER
+        )
     with gui.add_folder("Camera path", expand_by_default=False):
         made["keyframe"] = gui.add_dropdown("Keyframe", (NO_KEYFRAME,), hint="Look from there again.")
         made["keyframes"] = add_buttons(gui, " ", KEYFRAMES, hint="Add here: where you are. Fly: along the path.")
@@ -105,6 +114,9 @@ def build_panel(gui: Any, desk: Desk, photographs: Sequence[str], size: str) -> 
     with gui.add_folder("Take home", expand_by_default=False):
         made["format"] = gui.add_dropdown("What", NAMES, initial_value="Masks (PNG)")
         made["views"] = gui.add_dropdown("Of", VIEWS, initial_value="All photographs")
+        made["alpha"] = gui.add_dropdown(
+            "Alpha", tuple(ALPHAS), disabled=not adapter, hint=ALPHA_FROM if adapter else NO_ADAPTER
+        )
         made["export"] = gui.add_button("Export", hint="Write it, and download it.")
         made["prompts"] = gui.add_button("Prompt file", hint="What was said, for samnerf segment and samnerf lock.")
         made["save"] = gui.add_button("Save objects", hint="Into the file that --locks names.")

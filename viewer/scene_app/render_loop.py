@@ -114,18 +114,17 @@ class RenderLoop:
             return self._made == (self._moves, self._paints) and not self._waiting and not self._busy
 
     def _run(self) -> None:
-        made = (-1, -1)
         while True:
             with self._changed:
-                self._made, self._busy = made, False
+                self._busy = False
                 self._changed.wait_for(
-                    lambda seen=made: self._ended or (self._camera is not None and (self._moves, self._paints) != seen)
+                    lambda: self._ended or (self._camera is not None and (self._moves, self._paints) != self._made)
                 )
                 if self._ended:
                     return
-                made, self._busy = (self._moves, self._paints), True
+                self._made, self._busy = (self._moves, self._paints), True
             try:
-                self._turn(made[0])
+                self._turn(self._made[0])
             # Whatever goes wrong with one picture, the next may be well; the person is told.
             except Exception as error:
                 self._answered = None
@@ -139,7 +138,7 @@ class RenderLoop:
         """What there is to do for the camera of a move; returns early when it moves again."""
         desk, layers, camera = self._desk(), self._layers(), self._camera
         assert camera is not None
-        removed = (desk.removed, tuple(one for one in layers.objects if one.object_id in desk.removed))
+        removed = _removed(desk, layers)
         if self._at_rest(move) and self._removed == removed:
             self._rested(move)
             return
@@ -168,7 +167,11 @@ class RenderLoop:
             waiting, self._waiting = self._waiting, []
         for action in waiting:
             action(frame)
+        paints = self._paints
         desk, layers = self._desk(), self._layers()
+        if self._removed == _removed(desk, layers):
+            with self._changed:
+                self._made = (move, paints)  # what the actions changed is shown below
         if desk.said.empty and desk.mode != "Features" and not waiting:
             self._show(Shown(paint(frame, desk, layers), frame, None))
             if not self._moved(move):
@@ -180,7 +183,7 @@ class RenderLoop:
     def _answer(self, frame: Frame, desk: Desk) -> SceneAnswer | None:
         """Decoders run only if what they read has changed."""
         settings = desk.settings
-        key = (frame, desk.said, settings.threshold, settings.granularity)
+        key = (frame, desk.said, settings.threshold, settings.granularity, settings.soft_edges)
         if self._answered is None or self._answered[0] != key:
             self._answered = (key, self._actions.answer(desk, frame))
         return self._answered[1]
@@ -210,6 +213,11 @@ def picture_sizes(full: tuple[int, int], pace: float) -> list[tuple[int, int]]:
     sides = [coarse, math.sqrt(coarse * longer)] if longer > 3 * coarse else [coarse]
     sizes = [(max(1, round(height * side / longer)), max(1, round(width * side / longer))) for side in sides]
     return [*(size for size, side in zip(sizes, sides, strict=True) if side < longer), full]
+
+
+def _removed(desk: Desk, layers: ObjectLayers) -> tuple:
+    """What is taken out of the world, so that the picture has to be rendered anew when it changes."""
+    return desk.removed, tuple(one for one in layers.objects if one.object_id in desk.removed)
 
 
 def _plain(desk: Desk) -> Desk:

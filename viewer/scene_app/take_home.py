@@ -8,7 +8,7 @@ from typing import Any
 from samnerf.viewer.scene_app.actions import save_prompts
 from samnerf.viewer.scene_app.common import Common
 from samnerf.viewer.scene_app.desk import Desk
-from samnerf.viewer.scene_app.exports import Export, Views, export_objects, packed
+from samnerf.viewer.scene_app.exports import ALPHAS, Export, Views, export_objects, packed
 from samnerf.viewer.scene_app.frames import Frame
 from samnerf.viewer.scene_app.long_work import LongWork
 from samnerf.viewer.scene_app.shared_objects import SharedObjects
@@ -32,8 +32,8 @@ class TakeHome:
         self._common, self._client, self._objects = common, client, objects
         self._work, self._tell = work, tell
 
-    def export(self, name: str, views: Views, frame: Frame, desk: Desk) -> None:
-        """Write one of `exports.NAMES` of these views, and let the browser download it.
+    def export(self, name: str, views: Views, alpha: str, frame: Frame, desk: Desk) -> None:
+        """Write one of `exports.NAMES` of these views, with one of `exports.ALPHAS`, and let the browser download it.
 
         Raises:
             SamNerfError: if there are no such views, or something is at work already.
@@ -43,7 +43,7 @@ class TakeHome:
             "All photographs": lambda: list(self._common.cameras),
             "Camera path": lambda: desk.flight.cameras(frame.camera.image_size),
         }
-        export = Export(self._common.actions, self._objects.layers, frame, desk, of_views[views]())
+        export = Export(self._common.actions, self._objects.layers, frame, desk, of_views[views](), ALPHAS[alpha])
 
         def run(work: Work) -> str:
             folder = export_objects(export, name, self._common.choices.exports, work)

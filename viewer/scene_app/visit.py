@@ -5,10 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from samnerf.camera import Camera
 from samnerf.errors import SamNerfError
+from samnerf.viewer.scene_app.backdrop import send_backdrop
 from samnerf.viewer.scene_app.buttons import on_press
 from samnerf.viewer.scene_app.common import Common
 from samnerf.viewer.scene_app.desk import Desk
@@ -53,7 +52,8 @@ class Visit:
         self._typing: threading.Timer | None = None
         self._leave = objects.listen(self.changed)
         self.loop = RenderLoop(common.actions, lambda: self.desk, lambda: objects.layers, self.show, self.warn)
-        self.panel = build_panel(client.gui, desk, [name for name, _ in common.cameras], str(common.choices.size))
+        names, adapter = [name for name, _ in common.cameras], common.actions.soft_edges.available
+        self.panel = build_panel(client.gui, desk, names, str(common.choices.size), adapter)
         self.rows = ObjectRows(client.gui, self.panel.rows, self._act, self._edit)
         self.work = LongWork(self.panel, common.one_at_a_time, self.tell, self.warn)
         self.files = TakeHome(common, client, objects, self.work, self.tell)
@@ -111,14 +111,8 @@ class Visit:
     def show(self, shown: Shown) -> None:
         """Send a picture."""
         frame = shown.frame
-        depth = frame.planar_depth if self.markers.any or self.keyframes.any else None
-        self.client.scene.set_background_image(
-            np.ascontiguousarray(shown.picture),
-            format="jpeg",
-            jpeg_quality=FULL_QUALITY if frame.full else COARSE_QUALITY,
-            depth=depth,
-        )
-        self.client.flush()
+        depth = frame.packed_depth if self.markers.any or self.keyframes.any else None
+        send_backdrop(self.client, shown.picture, FULL_QUALITY if frame.full else COARSE_QUALITY, depth)
         if frame.full:
             words = status(self.desk, shown.answer)
             if self.panel.status.content != words:
@@ -137,12 +131,13 @@ class Visit:
         self._on(p.mode.on_update, lambda mode: self.change(lambda desk: replace(desk, mode=mode)))
         for name in ("opacity", "threshold", "text_threshold", "top_k", "granularity"):
             self._on(getattr(p, name).on_update, lambda value, name=name: self._adjust(name, value))
+        self._on(p.soft_edges.on_update, self._soften)
         self._on(p.photograph.on_update, self._go_to)
         self._on(p.size.on_update, lambda _: self._moved(self.client.camera))
         self._on(p.keyframe.on_update, lambda _: self.keyframes.go(self.desk.flight))
         self._press(p.keyframes, self._keyframe)
         self._on(p.seconds.on_update, lambda seconds: self._fly(replace(self.desk.flight, seconds=seconds)))
-        self._on(p.export.on_click, lambda _: self._export(p.format.value, p.views.value))
+        self._on(p.export.on_click, lambda _: self._export(p.format.value, p.views.value, p.alpha.value))
         self._on(p.prompts.on_click, lambda _: self.files.prompts(self.desk))
         self._on(p.save.on_click, lambda _: self.files.save())
         self._on(p.load.on_click, lambda _: self.files.load())
@@ -229,8 +224,8 @@ class Visit:
 
         self.loop.when_resting(lock)
 
-    def _export(self, name: str, views: Views) -> None:
-        self.loop.when_resting(lambda frame: self.files.export(name, views, frame, self.desk))
+    def _export(self, name: str, views: Views, alpha: str) -> None:
+        self.loop.when_resting(lambda frame: self.files.export(name, views, alpha, frame, self.desk))
 
     def _keyframe(self, what: str) -> None:
         flight = self.desk.flight
@@ -258,6 +253,13 @@ class Visit:
 
     def _adjust(self, name: str, value: Any) -> None:
         self.change(lambda desk: desk.adjust(replace(desk.settings, **{name: value})))
+
+    def _soften(self, soft: bool) -> None:
+        try:
+            self.change(lambda desk: self.common.actions.soften(desk, soft))
+        except Exception:
+            self.panel.soft_edges.value = False
+            raise
 
     def _go_to(self, name: str) -> None:
         if name != CHOOSE:

@@ -8,11 +8,13 @@ from dataclasses import replace
 import av
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from samnerf.errors import SamNerfError
 from samnerf.export.exr import read_mattes
 from samnerf.export.point_cloud import read_ply
+from samnerf.matting.matter import Matter
 from samnerf.objects.layer_files import load_layers
 from samnerf.objects.layers import ObjectLayers
 from samnerf.viewer.scene_app.exports import FILM, FORMATS, NAMES, OBJECTS, PICTURES, Export, export_objects, packed
@@ -162,3 +164,38 @@ def test_what_is_called_something_is_there_once():
 
 def _png(path):
     return np.asarray(Image.open(path))
+
+
+class Halved(Matter):
+    """A matter that sees nine tenths of whatever is prompted by a box, and knows how often it was asked."""
+
+    refine, key = False, "halved"
+
+    def __init__(self):
+        self.asked = 0
+
+    def decode(self, feature_map, decoded, image=None, shown=None):
+        self.asked += 1
+        alpha, box = torch.zeros(feature_map.image_size), decoded[0].boxes[0]
+        alpha[int(box.y1) : int(box.y2), int(box.x1) : int(box.x2)] = 0.9
+        return alpha
+
+
+def test_mattes_may_come_from_the_adapter(export, tmp_path, world):
+    matter = Halved()
+    world.actions.soft_edges.matter = lambda: matter
+    of_adapter = written(replace(export, alpha="adapter"), CALLED["mattes-exr"], tmp_path)
+    of_geometry = written(export, CALLED["mattes-exr"], tmp_path)
+    assert matter.asked == 2
+    mattes, rendered = (read_mattes(folder / "mattes-exr/view.exr") for folder in (of_adapter, of_geometry))
+    ids = world.field.ids(world.camera)
+    for object_id, name in ((1, "red square"), (2, "green square")):
+        assert np.array_equal(mattes[name] > 0.5, ids == object_id)
+        assert mattes[name].max() == pytest.approx(0.9, abs=1e-3)
+        assert rendered[name].max() == 1
+
+
+def test_what_needs_no_alpha_needs_no_adapter_and_what_does_says_that_it_is_missing(export, tmp_path):
+    with pytest.raises(SamNerfError, match="no matting adapter for 'toy-sam'"):
+        written(replace(export, alpha="adapter"), CALLED["cryptomatte"], tmp_path)
+    assert (written(replace(export, alpha="adapter"), CALLED["boxes"], tmp_path) / "boxes.json").exists()

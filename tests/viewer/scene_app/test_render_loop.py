@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from samnerf.errors import SamNerfError
+from samnerf.matting.matter import Matter
 from samnerf.viewer.scene_app import render_loop
 from samnerf.viewer.scene_app.render_loop import LARGEST, SMALLEST, RenderLoop, in_words, picture_sizes
 
@@ -99,6 +101,36 @@ def test_prompts_sliders_and_modes_render_nothing_again(watched):
     assert (world.field.colour_renders, world.field.feature_renders) == renders
 
 
+def test_a_click_is_painted_once(watched):
+    world = watched.world
+    watched.loop.move(world.camera)
+    watched.wait()
+    before = len(watched.shown)
+
+    def click(frame):
+        watched.desk = world.actions.click(watched.desk, frame, world.place(1))
+        watched.loop.repaint()
+
+    watched.loop.when_resting(click)
+    watched.wait()
+    assert [one.answer is not None for one in watched.shown[before:]] == [True]
+
+
+def test_an_action_that_removes_something_renders_anew(watched, toy):
+    world = watched.world
+    world.objects.change("add", lambda _: toy.layers(1))
+    watched.loop.move(world.camera)
+    watched.wait()
+
+    def remove(_frame):
+        watched.desk = watched.desk.remove(1)
+        watched.loop.repaint()
+
+    watched.loop.when_resting(remove)
+    watched.wait()
+    assert watched.shown[-1].picture[..., 0].max() == 0
+
+
 def test_features_of_the_resting_view_are_there_before_the_first_click(watched):
     watched.loop.move(watched.world.camera)
     watched.wait()
@@ -167,3 +199,44 @@ def test_a_click_after_a_failure_tries_the_picture_again(watched, monkeypatch):
     watched.loop.when_resting(lambda frame: done.append(frame.full))
     watched.wait()
     assert done == [True]
+
+
+def test_alpha_is_made_once_and_again_when_what_it_shows_has_changed(watched):
+    world, asked = watched.world, []
+
+    class Even(Matter):
+        def __init__(self):
+            self.refine = False
+
+        def decode(self, feature_map, decoded, image=None, shown=None):
+            asked.append(decoded)
+            return torch.full(feature_map.image_size, 0.4)
+
+    world.actions.soft_edges.matter = Even
+    watched.loop.move(world.camera)
+    watched.wait()
+    watched.loop.when_resting(
+        lambda frame: setattr(watched, "desk", world.actions.click(watched.desk, frame, world.place(1)))
+    )
+    watched.wait()
+    assert asked == [] and watched.shown[-1].answer.alpha is None
+    soft = replace(watched.desk.settings, soft_edges=True)
+    watched.change(watched.desk.adjust(soft))
+    assert len(asked) == 1 and (watched.shown[-1].answer.alpha == np.float32(0.4)).all()
+    watched.change(watched.desk.adjust(replace(soft, opacity=0.9)))
+    watched.change(replace(watched.desk, mode="Outlines"))
+    assert len(asked) == 1
+    watched.change(watched.desk.adjust(replace(soft, soft_edges=False)))
+    assert len(asked) == 1 and watched.shown[-1].answer.alpha is None
+
+
+def test_an_adapter_that_is_not_there_is_told(watched):
+    world = watched.world
+    watched.desk = watched.desk.adjust(replace(watched.desk.settings, soft_edges=True))
+    watched.loop.move(world.camera)
+    watched.wait()
+    watched.loop.when_resting(
+        lambda frame: setattr(watched, "desk", world.actions.click(watched.desk, frame, world.place(1)))
+    )
+    watched.wait()
+    assert "no matting adapter for 'toy-sam'" in watched.failures[-1]
