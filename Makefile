@@ -11,7 +11,7 @@ export MPLBACKEND := Agg
 export OMP_NUM_THREADS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench bench-locks bench-viewer lint format types lock clean
+.PHONY: help setup demo test bench bench-training bench-locks bench-viewer lint format types lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -27,9 +27,16 @@ demo: $(READY) ## scene, features, training, masks and scores in outputs/demo, o
 test: $(READY) ## all tests, on a CPU
 	@CUDA_VISIBLE_DEVICES= $(PYTHON) -m pytest
 
-bench: $(READY) ## times on the demo's scene, into benchmarks/results
+bench: $(READY) ## latency, cost, memory and cold start, mostly on the demo's scene, into benchmarks/results
 	@$(PYTHON) benchmarks/view_features.py
 	@$(PYTHON) benchmarks/features.py
+	@$(PYTHON) benchmarks/prompting.py
+	@$(PYTHON) benchmarks/cost.py
+	@$(PYTHON) benchmarks/memory.py
+	@$(PYTHON) benchmarks/cold_start.py
+
+bench-training: $(READY) ## steps a second, and seconds until rendered features are as good as the teacher's
+	@$(PYTHON) benchmarks/training.py
 
 bench-locks: $(READY) ## objects locked in 3D by one click, on three scenes, into benchmarks/results/locks.json
 	@$(PYTHON) benchmarks/locks.py

@@ -12,7 +12,6 @@ are random: neither way takes longer or shorter for them. Colour is not rendered
 lengthen.
 """
 
-import copy
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -22,13 +21,13 @@ from statistics import median
 import numpy as np
 import torch
 import tyro
-from nerfstudio.data.scene_box import SceneBox
 from random_teachers import TEACHERS, random_teacher
 from receipts import write_receipt
+from untrained_fields import camera_before_it, untrained_field
 
 from samnerf.camera import Camera
 from samnerf.configs.methods import samnerf_distill
-from samnerf.distill.model import SamNerfModel, SamNerfModelConfig
+from samnerf.distill.model import SamNerfModel
 from samnerf.teachers.meta_sam import INPUT_SIDE, SHAPES
 
 
@@ -48,7 +47,7 @@ class EncodeVsRender:
     def measure(self) -> None:
         """Run, print and write the receipt."""
         torch.manual_seed(0)
-        model, camera = _field(self.device), _camera()
+        model, camera = untrained_field(samnerf_distill, self.device, pair="sam-vit-b"), camera_before_it(INPUT_SIDE)
         times = {"render": self._times("render", lambda: _rendered(model, camera))}
         teachers = {}
         for name in self.encoders:
@@ -105,24 +104,6 @@ class Times:
 
 def _rendered(model: SamNerfModel, camera: Camera) -> list[torch.Tensor]:
     return [rendered.values.cpu() for rendered in model.render_feature_maps(camera).values()]
-
-
-def _field(device: str) -> SamNerfModel:
-    config = copy.deepcopy(samnerf_distill.config.pipeline.model)
-    assert isinstance(config, SamNerfModelConfig)
-    config.pair = "sam-vit-b"
-    if device == "cpu":
-        config.implementation = "torch"
-    box = SceneBox(aabb=torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]))
-    model = config.setup(scene_box=box, num_train_data=1, metadata={}, device=device, grad_scaler=None)
-    return model.to(device).eval()
-
-
-def _camera() -> Camera:
-    pose = torch.eye(4)[:3]
-    pose[2, 3] = 0.8
-    side = INPUT_SIDE
-    return Camera(pose, float(side), float(side), side / 2, side / 2, side, side)
 
 
 if __name__ == "__main__":

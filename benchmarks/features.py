@@ -12,7 +12,6 @@ does not depend on weights, so released encoders and the larger field have rando
 `cpu_speedup_at_equal_size` the same with the larger maps. With a GPU the keys begin with `gpu_`.
 """
 
-import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,13 +22,12 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from nerfstudio.data.scene_box import SceneBox
 from random_teachers import random_teacher
 from receipts import write_receipt
+from untrained_fields import untrained_field
 from view_features import newest_demo
 
 from samnerf.configs.methods import samnerf_tiny
-from samnerf.distill.model import SamNerfModel, SamNerfModelConfig
 from samnerf.scene import TrainedScene
 
 
@@ -53,7 +51,8 @@ class Features:
         cameras = [camera for _, camera in scene.cameras("test")]
         model = scene.pipeline.model
         encoders = {name: random_teacher(name, self.device).encoder for name in self.encoders}
-        larger = _larger_field(self.device)
+        # Maps of the size of ViT-B's and of the released CLIPSeg's.
+        larger = untrained_field(samnerf_tiny, self.device, pair="sam-vit-b")
         for one in (model, larger):
             one.render_feature_maps(cameras[0])
         model.render_colour(cameras[0])
@@ -96,16 +95,6 @@ class Features:
     def _wait(self) -> None:
         if self.device.startswith("cuda"):
             torch.cuda.synchronize()
-
-
-def _larger_field(device: str) -> SamNerfModel:
-    """Untrained, of the preset for CPUs, with maps of the size of ViT-B's and of the released CLIPSeg's."""
-    config = copy.deepcopy(samnerf_tiny.config.pipeline.model)
-    assert isinstance(config, SamNerfModelConfig)
-    config.pair = "sam-vit-b"
-    box = SceneBox(aabb=torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]))
-    model = config.setup(scene_box=box, num_train_data=1, metadata={}, device=device, grad_scaler=None)
-    return model.to(device).eval()
 
 
 if __name__ == "__main__":

@@ -16,11 +16,16 @@ RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "torchvision", "nerfstudio", "segment-anything", "transformers", "numpy")
 
 
-def write_receipt(name: str, device: str, measured: dict[str, Any]) -> Path:
-    """Write `results/<name>.json` afresh and return its path."""
-    path = RESULTS / f"{name}.json"
+def write_receipt(name: str, device: str, measured: dict[str, Any], folder: Path = RESULTS) -> Path:
+    """Write `<folder>/<name>.json` afresh and return its path."""
+    path = folder / f"{name}.json"
     write_json(path, {**measured, "circumstances": circumstances(device)})
     return path
+
+
+def on_device(name: str, device: str) -> str:
+    """The name of a receipt; those of a GPU lie beside those of a CPU."""
+    return f"{name}_cuda" if device.startswith("cuda") else name
 
 
 def circumstances(device: str) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+SMALLER = 2
+"""By which frames are smaller than the window: compressing them takes the time of whatever is measured."""
 KEPT = 240
 PATIENCE = 60.0
 
@@ -18,7 +20,7 @@ Picture = UInt8[np.ndarray, "height width 3"]
 
 
 class Screencast:
-    """The frames of a page, in the pixels of its window, while the context lasts.
+    """The frames of a page, of half its window's size, while the context lasts.
 
     A page that draws all the time costs a frame each time, so a screencast had better be short.
 
@@ -34,13 +36,24 @@ class Screencast:
         self._session.on("Page.screencastFrame", self._keep)
 
     def __enter__(self) -> "Screencast":
-        self._session.send("Page.startScreencast", {"format": "jpeg", "quality": 80, "everyNthFrame": 1})
+        window = self._page.viewport_size
+        size = {"maxWidth": window["width"] // SMALLER, "maxHeight": window["height"] // SMALLER}
+        self._session.send("Page.startScreencast", {"format": "jpeg", "quality": 60, "everyNthFrame": 1, **size})
         return self
 
     def __exit__(self, *_: object) -> None:
         self._session.remove_listener("Page.screencastFrame", self._keep)
         self._session.send("Page.stopScreencast")
         self._session.detach()
+
+    def newest(self) -> Picture:
+        """How the page looks.
+
+        Raises:
+            TimeoutError: if no frame came.
+        """
+        self.wait(lambda _: True, 0.0)
+        return _decoded(self._frames[-1][1])
 
     def wait(self, wanted: Callable[[Picture], bool], since: float) -> float:
         """When the first frame since then was drawn that is wanted; seconds, as `time.time` counts them.

@@ -26,10 +26,10 @@ import numpy as np
 import torch
 import tyro
 from large_capture import HEIGHT, WIDTH, rendered_views, write_large_capture
+from plots import BLUE, RED, drawn
 from receipts import RESULTS, write_receipt
-from train_steps import Loader
+from timed_training import Loader
 
-from samnerf.atomic_files import atomic_path
 from samnerf.errors import SamNerfError
 
 _EVERY = 0.01
@@ -183,27 +183,18 @@ def _line(run: Run) -> str:
 
 
 def _plot(runs: list[Run], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    for loader, colour, words in (("memory", "tab:red", "nerfstudio's loader"), ("disk", "tab:blue", "samnerf")):
-        chosen = [run for run in runs if run.loader == loader]
-        if not chosen:
-            continue
-        images = [run.images for run in chosen]
-        anonymous = [max(run.anonymous.values()) / 1e9 for run in chosen]
-        mapped = [max(run.file.values()) / 1e9 for run in chosen]
-        axes.plot(images, anonymous, "o-", color=colour, label=f"{words}: taken (RssAnon)")
-        axes.plot(images, mapped, "s:", color=colour, alpha=0.6, label=f"{words}: mapped files (RssFile)")
-    axes.set(xlabel=f"images of {WIDTH} x {HEIGHT} pixels", ylabel="peak, GB", ylim=(0, None), xlim=(0, None))
-    axes.legend()
-    axes.grid(alpha=0.3)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=130)
-    plt.close(figure)
+    with drawn(path) as (axes,):
+        for loader, colour, words in (("memory", RED, "nerfstudio's loader"), ("disk", BLUE, "samnerf")):
+            chosen = [run for run in runs if run.loader == loader]
+            if not chosen:
+                continue
+            images = [run.images for run in chosen]
+            anonymous = [max(run.anonymous.values()) / 1e9 for run in chosen]
+            mapped = [max(run.file.values()) / 1e9 for run in chosen]
+            axes.plot(images, anonymous, "o-", color=colour, label=f"{words}: taken (RssAnon)")
+            axes.plot(images, mapped, "s:", color=colour, alpha=0.6, label=f"{words}: mapped files (RssFile)")
+        axes.set(xlabel=f"images of {WIDTH} x {HEIGHT} pixels", ylabel="peak, GB", ylim=(0, None), xlim=(0, None))
+        axes.legend()
 
 
 if __name__ == "__main__":
