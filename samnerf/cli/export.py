@@ -87,8 +87,10 @@ class Export:
         along_path = None if self.cameras in (*SPLITS, "all", ORBIT) else load_camera_path(Path(self.cameras))
         locks = self.locks or self.config.parent / "objects.json"
         without = self.locks is None and not self.objects and not locks.exists() and not needs_objects(formats)
-        device, how = chosen_device(self.device), (self.alpha, self.adapter, self.refine)
-        source = RunSource(self.config, None if without else locks, self.objects, device, self.ignore_scene, *how)
+        source = RunSource(
+            self.config, None if without else locks, self.objects, chosen_device(self.device), self.ignore_scene,
+            self.alpha, self.adapter, self.refine,
+        )  # fmt: skip
         opened = source.open()
         cameras = [(name, self._sized(camera)) for name, camera in along_path or self._cameras(*opened)]
 

@@ -111,8 +111,8 @@ class SamNerfDataManager(PixelDataManager):
         block = (rays_per_side * block_side) ** 2
         if self._colour_steps and rays < block:
             raise SamNerfError(
-                f"{rays} rays per batch (train-num-rays-per-batch) are less than one block of {block_side} x {block_side} "
-                f"cells of {rays_per_side} x {rays_per_side} rays; at least {block} are needed"
+                f"{rays} rays per batch (train-num-rays-per-batch) are less than one block of {block_side} x "
+                f"{block_side} cells of {rays_per_side} x {rays_per_side} rays; at least {block} are needed"
             )
         # Steps that teach features only have no ray beside whole blocks.
         self._samplers = [
