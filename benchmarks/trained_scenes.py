@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from samnerf.configs.methods import TINY_STEPS
 from samnerf.demo.training import run_folder, train
 from samnerf.preprocessing.extraction import extract_features
 from samnerf.preprocessing.synthetic.capture import write_capture
@@ -38,10 +39,10 @@ class SyntheticScene:
 def trained_scene(seed: int, steps: int | None = None) -> SyntheticScene:
     """The scene of a seed as the demo has it: 60 training and 10 test views of 256 x 256 pixels.
 
-    What was trained on features of other teachers is of no use, so it has another folder.
+    What was trained on features of other teachers, or longer, is of no use, so it has another folder.
     """
     teachers = "-".join(installed_weights_hash(PAIR, kind)[:6] for kind in PAIRS[PAIR])
-    folder = FOLDER / f"seed-{seed}-{teachers}{'' if steps is None else f'-{steps}-steps'}"
+    folder = FOLDER / f"seed-{seed}-{teachers}-{steps or TINY_STEPS}-steps"
     capture, config = folder / "capture", run_folder(folder) / "config.yml"
     write_capture(capture, seed)
     if not (folder / "trained").exists():

@@ -41,6 +41,7 @@ FLOOR = (300, 640)
 
 Place = tuple[float, float]
 Mask = Bool[np.ndarray, "height width"]
+Colours = Int[np.ndarray, "height width 3"]
 
 
 class ViewerPage:
@@ -97,26 +98,32 @@ class ViewerPage:
         """Where the picture is on the page: x, y, width, height."""
         return self.page.locator("canvas").last.bounding_box()
 
-    def pixels(self) -> Int[np.ndarray, "height width 3"]:
-        """The picture as it is on the screen."""
+    def pixels(self) -> Colours:
+        """The picture as it is on the screen, once no message lies over it."""
+        self.page.wait_for_function("!document.querySelector('.mantine-Notification-root')")
         return np.array(Image.open(io.BytesIO(self.page.screenshot(clip=self.canvas))).convert("RGB")).astype(int)
 
     def truth(self, world: Scene, name: str) -> Mask:
         """Where an object of a synthetic scene is on the screen."""
+        return self.truths(world)[name]
+
+    def truths(self, world: Scene) -> dict[str, Mask]:
+        """Where all of them are."""
         ids = ray_tracer.render(world, self._to_world(self.visit.camera)).ids
-        number = next(thing.id for thing in world.objects if thing.name == name)
         size = round(self.canvas["width"]), round(self.canvas["height"])
-        return np.asarray(Image.fromarray(ids == number).resize(size, Image.Resampling.NEAREST), bool)
+        on_screen = np.asarray(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST))
+        return {thing.name: on_screen == thing.id for thing in world.objects}
 
     def coloured(self) -> Mask:
         """Where objects are laid over the scene: masks that hide it, against colour alone.
 
         A thing whose own colour is that of its mask looks the same in both; there the mask is known by being flat.
         """
-        # Messages lie over the picture for some seconds.
-        self.page.wait_for_function("!document.querySelector('.mantine-Notification-root')")
         with_masks = self._pixels_with(lambda desk: desk.adjust(replace(desk.settings, opacity=1.0)))
-        without = self.pixels_in("Colour")
+        return self.laid_over(self.pixels_in("Colour"), with_masks)
+
+    def laid_over(self, without: Colours, with_masks: Colours) -> Mask:
+        """What is in one picture and not in the other, where masks hide what lies below them."""
         layers = self.visit.objects.layers
         tones = [object_colour(layers.next_id), *(one.colour for one in layers.objects if one.visible)]
         flat = [np.abs(with_masks - np.array(tone)).sum(-1) < FLAT for tone in tones]
@@ -124,11 +131,11 @@ class ViewerPage:
         # viser draws at a resolution that follows the machine's speed, so edges change a little by themselves.
         return ndimage.binary_opening(masks, iterations=2)
 
-    def pixels_in(self, mode: str) -> Int[np.ndarray, "height width 3"]:
+    def pixels_in(self, mode: str) -> Colours:
         """The picture in another mode; afterwards the mode is as it was."""
         return self._pixels_with(lambda desk: replace(desk, mode=mode))
 
-    def _pixels_with(self, step: Callable[[Desk], Desk]) -> Int[np.ndarray, "height width 3"]:
+    def _pixels_with(self, step: Callable[[Desk], Desk]) -> Colours:
         before = self.visit.desk
         self.visit.change(step)
         self.rest()

@@ -22,9 +22,9 @@ from samnerf.distill.pipeline import SamNerfPipelineConfig
 from samnerf.distill.pixel_datamanager import PixelDataManagerConfig
 from samnerf.preprocessing.dataparser import CaptureDataParserConfig
 
-TINY_STEPS = 3600
-TINY_COLOUR_SHARE = 0.2
-TINY_FRESH_SHARE = 1 / 3
+TINY_STEPS = 4500
+TINY_COLOUR_SHARE = 0.16
+TINY_FRESH_SHARE = 0.2
 TINY_COLOUR_STEPS = int(TINY_COLOUR_SHARE * TINY_STEPS)
 
 
@@ -135,7 +135,7 @@ samnerf_tiny = MethodSpecification(
                 feature_channels=16,
                 feature_width=64,
                 feature_head_width=128,
-                feature_samples=4,
+                feature_samples=2,
             ),
         ),
         optimizers={
