@@ -73,7 +73,6 @@ WAYS = (
     Way("rendered views between the photographs, too", LOSS, {}, {"rendered_views": 30}),
     Way("at last, the mask decoder's answers", LOSS, {}, {"mask_steps": 100}),
     Way("planes of 256 x 256, too", SIZE, FINER),
-    Way("planes of 256 x 256, and places", SIZE, {**FINER, "feature_places": True}),
     Way("twice the steps", SIZE, {}, {"longer": 2}),
 )
 
