@@ -243,7 +243,8 @@ class SamNerfModel(ColourModel):
     ) -> dict[str, Float[Tensor, "cells channels"]]:
         block, side = self.config.block_side, self.config.rays_per_side
         codes = cell_list(self.aggregation(ray_grid(ray_codes, (block, block), side)))
-        codes = self.feature_field.placed(codes, rays.metadata[CELL_PLACE][:: side**2])
+        if self.config.feature_places:
+            codes = self.feature_field.placed(codes, rays.metadata[CELL_PLACE][:: side**2])
         return {kind: self.feature_field.features(codes, kind) for kind in self.specs}
 
     def _picture(self, kind: str, feature_map: FeatureMap) -> Float[Tensor, "height width 3"]:

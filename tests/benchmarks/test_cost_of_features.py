@@ -1,11 +1,14 @@
 """What a measured step changes, and what made-up teachers leave behind."""
 
+import pytest
 import torch
 from cost_of_features import MADE_UP, _made_up_teachers, _step
 from untrained_fields import untrained_field
 
 from samnerf.configs.methods import samnerf_tiny
 from samnerf.teachers.pairs import PAIRS
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using a non-tuple sequence for multidimensional indexing")
 
 
 def test_made_up_teachers_have_the_channels_asked_for_and_go_again():
