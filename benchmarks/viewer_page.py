@@ -36,6 +36,8 @@ DIFFERENT = 30
 """Sum of the differences of three colours from which on a pixel was changed, and not only smoothed by the browser."""
 FLAT = 18
 """The same up to which a pixel has a mask's own colour."""
+LEAST_OF_VISER = 0.2
+"""Part of `devicePixelRatio` that viser's page draws with at least (`AdaptiveDpr` in its `App.tsx`)."""
 FLOOR = (300, 640)
 """A place of the picture from which one may drag; messages appear at its top left."""
 
@@ -53,6 +55,8 @@ class ViewerPage:
         address: of the page.
         viewport: size of the window, pixels.
         to_world: from a camera of the viewer's scene to the frame of the synthetic scene that is true of it.
+        resolution: pixels that are drawn at least along each of the page's, however slow the machine; by default it is
+            left to viser, which goes down to a fifth.
     """
 
     def __init__(
@@ -62,12 +66,16 @@ class ViewerPage:
         address: str,
         viewport: tuple[int, int] = (1000, 700),
         to_world: Callable[[Camera], Camera] = lambda camera: camera,
+        resolution: float | None = None,
     ) -> None:
         self.app = app
         self._to_world = to_world
         width, height = viewport
         self.context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
         self.context.set_default_timeout(1000 * PATIENCE)
+        if resolution is not None:
+            ratio = f"{{get: () => {resolution / LEAST_OF_VISER}}}"
+            self.context.add_init_script(f"Object.defineProperty(window, 'devicePixelRatio', {ratio})")
         self.page = self.context.new_page()
         self.faults: list[str] = []
         self.requested: list[str] = []

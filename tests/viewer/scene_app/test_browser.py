@@ -106,7 +106,8 @@ def test_an_object_is_locked_and_stays_when_one_orbits_and_is_taken_home(page, t
 
 
 def test_two_browsers_share_objects_but_no_camera_and_no_prompts(page, browser, app, things, toy):
-    other = ViewerPage(browser, app, app.address)
+    # Where two draw on the same cores, viser draws so coarsely that masks cannot be read.
+    other = ViewerPage(browser, app, app.address, (760, 460), resolution=0.6)
     try:
         page.click(middle(page.truth(things, BALL)))
         assert other.visit.desk.said.empty
@@ -117,7 +118,7 @@ def test_two_browsers_share_objects_but_no_camera_and_no_prompts(page, browser, 
         other.rest()
         assert iou(other.coloured(), other.truth(things, BALL)) > LOCKED
         position = page.visit.camera.position
-        other.drag(FLOOR, (FLOOR[0] + 90, FLOOR[1]))
+        other.drag((180, 420), (270, 420))
         assert not np.allclose(other.visit.camera.position, position, atol=1e-2)
         assert np.allclose(page.visit.camera.position, position)
     finally:
