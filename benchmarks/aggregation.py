@@ -5,8 +5,7 @@
 A scene of `samnerf-tiny` keeps its geometry, and features are learned in it anew, once for each way, from the same
 rays wherever a way wants as many of them. One click a mask, as in `samnerf demo`; teacher parity is the mean IoU on
 rendered features, divided by that of the teacher on the photographs. Milliseconds are those of rendering all maps of a
-view of 256 x 256 pixels. With `--jobs 2` it takes some 25 minutes on two
-cores.
+view of 256 x 256 pixels. With `--jobs 2` it takes some 25 minutes on two cores.
 """
 
 import contextlib
@@ -58,12 +57,11 @@ class Way:
 
 
 GATHERING, SAMPLES, LOSS, SIZE = "rays to cell", "rays and samples", "what is learned", "how much"
-BASE = Way("rays of the cell and its neighbours, convolved", GATHERING, {"aggregation": "neighbourhood"})
 FINER = {"feature_resolutions": (32, 64, 128, 256)}
 WAYS = (
     Way("mean of the cell's rays", GATHERING, {"aggregation": "mean"}),
     Way("3 x 3 convolution within the cell, mean", GATHERING, {"aggregation": "convolution"}),
-    BASE,
+    Way("rays of the cell and its neighbours, convolved", GATHERING, {"aggregation": "neighbourhood"}),
     Way("attention to the rays of 3 x 3 cells", GATHERING, {"aggregation": "attention"}),
     Way("neighbours, and the cell's place in the image", GATHERING, {"feature_places": True}),
     Way("1 sample a ray", SAMPLES, {"feature_samples": 1}),

