@@ -34,10 +34,14 @@ PATIENCE = 90.0
 """Seconds, for machines with much else to do."""
 DIFFERENT = 30
 """Sum of the differences of three colours from which on a pixel was changed, and not only smoothed by the browser."""
+STILL = 0.001
+"""Part of a picture's pixels that may differ from those a moment ago when nothing changes any more."""
 FLAT = 18
 """The same up to which a pixel has a mask's own colour."""
 LEAST_OF_VISER = 0.2
 """Part of `devicePixelRatio` that viser's page draws with at least (`AdaptiveDpr` in its `App.tsx`)."""
+READABLE = 0.6
+"""Resolution at which masks of a page can be read to the pixel or two, on machines with much else to do, too."""
 FLOOR = (300, 640)
 """A place of the picture from which one may drag; messages appear at its top left."""
 
@@ -107,8 +111,18 @@ class ViewerPage:
         return self.page.locator("canvas").last.bounding_box()
 
     def pixels(self) -> Colours:
-        """The picture as it is on the screen, once no message lies over it."""
+        """The picture as it is on the screen, once no message lies over it and it no longer changes."""
         self.page.wait_for_function("!document.querySelector('.mantine-Notification-root')")
+        deadline = time.monotonic() + PATIENCE
+        last = self._screenshot()
+        while True:
+            time.sleep(0.3)
+            now = self._screenshot()
+            if (np.abs(now - last).sum(-1) > DIFFERENT).mean() < STILL or time.monotonic() > deadline:
+                return now
+            last = now
+
+    def _screenshot(self) -> Colours:
         return np.array(Image.open(io.BytesIO(self.page.screenshot(clip=self.canvas))).convert("RGB")).astype(int)
 
     def truth(self, world: Scene, name: str) -> Mask:

@@ -190,7 +190,8 @@ def test_training_goes_on_while_people_click_and_decoders_fail(watched):
     scene = watched()
     model, failures, done = scene.pipeline.model, [], threading.Event()
     parameters = [one for group in scene.pipeline.get_param_groups().values() for one in group]
-    optimiser, losses = torch.optim.Adam(parameters, 1e-3), []
+    # So slowly that what was clicked stays where it is, however many steps there are: noise would move, and hide it.
+    optimiser, losses = torch.optim.Adam(parameters, 1e-7), []
 
     def train():
         try:

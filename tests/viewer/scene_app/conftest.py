@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import viewer_page
-from viewer_page import ViewerPage
+from viewer_page import READABLE, ViewerPage
 
 from samnerf.cli.scene_session import load_session
 from samnerf.distill.colour_model import Rendering
@@ -185,7 +185,7 @@ def app(traced, serve):
 @pytest.fixture(scope="module")
 def visitor(browser, app):
     """A browser that stays for a whole module."""
-    page = ViewerPage(browser, app, app.address)
+    page = ViewerPage(browser, app, app.address, resolution=READABLE)
     yield page
     page.close()
 

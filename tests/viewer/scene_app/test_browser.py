@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from viewer_page import FLOOR, ViewerPage, middle
+from viewer_page import FLOOR, READABLE, ViewerPage, middle
 
 from samnerf.evaluation.metrics import iou
 
@@ -106,8 +106,7 @@ def test_an_object_is_locked_and_stays_when_one_orbits_and_is_taken_home(page, t
 
 
 def test_two_browsers_share_objects_but_no_camera_and_no_prompts(page, browser, app, things, toy):
-    # Where two draw on the same cores, viser draws so coarsely that masks cannot be read.
-    other = ViewerPage(browser, app, app.address, (760, 460), resolution=0.6)
+    other = ViewerPage(browser, app, app.address, (760, 460), resolution=READABLE)
     try:
         page.click(middle(page.truth(things, BALL)))
         assert other.visit.desk.said.empty

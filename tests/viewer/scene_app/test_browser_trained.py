@@ -2,7 +2,7 @@
 
 import pytest
 from trained_scenes import trained_scene
-from viewer_page import FLOOR, ViewerPage, middle
+from viewer_page import FLOOR, READABLE, ViewerPage, middle
 
 from samnerf.evaluation.metrics import iou, mean
 
@@ -24,7 +24,7 @@ def trained():
 @pytest.fixture(scope="module")
 def visitor(browser, serve, trained):
     app = serve(trained.trained)
-    page = ViewerPage(browser, app, app.address, to_world=trained.trained.to_capture)
+    page = ViewerPage(browser, app, app.address, to_world=trained.trained.to_capture, resolution=READABLE)
     yield page
     page.close()
 
