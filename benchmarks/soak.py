@@ -22,6 +22,8 @@ SETTLED = 0.2
 """Part of the interactions after which memory is first looked at; caches are full by then."""
 LONGEST_PAUSE = 1.5
 """Seconds between two interactions."""
+LONGEST_WORK = 600.0
+"""Seconds that everything may take to be locked, or all views to be exported."""
 UNFORESEEN = "nobody foresaw"
 PRESS_MS = 5000.0
 
@@ -87,7 +89,7 @@ class Soak:
         }
 
     def _finish_work(self) -> None:
-        until(lambda: not self.page.visit.panel.cancel.visible)
+        until(lambda: not self.page.visit.panel.cancel.visible, LONGEST_WORK)
 
     def _listen(self) -> None:
         """Hear what the viewer says is wrong: all of it passes here on its way to the browser."""

@@ -15,13 +15,10 @@ its screencast tells. The viewer, Chromium (which draws on the CPU) and this scr
 """
 
 import random
-import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from statistics import median
 from typing import Any, Literal, get_args
 
@@ -32,16 +29,11 @@ from receipts import RESULTS, circumstances, write_receipt
 from screencast import SMALLER, Screencast
 from soak import Soak
 from trained_scenes import SyntheticScene, trained_scene
-from viewer_page import ARGUMENTS, CHROMIUM, Colours, Mask, ViewerPage, free_port, middle, until
+from viewer_page import ARGUMENTS, CHROMIUM, READABLE, Colours, Mask, ViewerPage, middle, served, until
 
 from samnerf.atomic_files import read_json
-from samnerf.cli.scene_session import load_session
 from samnerf.evaluation.metrics import iou, mean
-from samnerf.objects.layers import ObjectLayers
-from samnerf.viewer.scene_app.app import SceneApp
-from samnerf.viewer.scene_app.common import Choices, Common
 from samnerf.viewer.scene_app.desk import Mode
-from samnerf.viewer.scene_app.guarded_server import GuardedServer
 from samnerf.viewer.scene_app.viser_cameras import look_from, same_view
 from samnerf.viewer.scene_app.visit import Visit
 
@@ -83,37 +75,28 @@ class ViewerBenchmark:
         warnings.filterwarnings("ignore", module="nerfstudio|torch|timm|websockets|viser")
         scene = trained_scene(self.seed, self.steps)
         receipt = RESULTS / "viewer.json"
-        earlier = read_json(receipt, "receipt") if receipt.exists() and self.parts != get_args(Part) else {}
-        with _viewer(scene, self.size) as (app, address), sync_playwright() as playwright:
+        kept = read_json(receipt, "receipt") if receipt.exists() and self.parts != get_args(Part) else {}
+        with served(scene.trained, self.size) as (app, address), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-            page = ViewerPage(browser, app, address, VIEWPORT, scene.trained.to_capture)
-            ways: dict[Part, Any] = {
-                "waits": Waits(page, scene, self.repeats),
-                "screenshots": Screenshots(page, scene, self.views, self.locks),
-                "soak": Soak(page, scene, self.interactions, random.Random(self.seed)),
+            ways: dict[Part, Callable[[ViewerPage], Any]] = {
+                "waits": lambda page: Waits(page, scene, self.repeats),
+                "screenshots": lambda page: Screenshots(page, scene, self.views, self.locks),
+                "soak": lambda page: Soak(page, scene, self.interactions, random.Random(self.seed)),
             }
-            figures: dict[str, Any] = {}
             for part in self.parts:
-                figures |= ways[part].measure() | {f"{part}_measured": circumstances("cpu")}
+                # Masks are not read as coarsely as viser draws when Chromium draws on the CPU.
+                fine = READABLE if part == "screenshots" else None
+                page = ViewerPage(browser, app, address, VIEWPORT, scene.trained.to_capture, fine)
+                figures = ways[part](page).measure() | {f"{part}_measured": circumstances("cpu")}
+                canvas = [round(page.canvas[side]) for side in ("width", "height")]
+                kept |= figures | {"seed": self.seed, "picture": [self.size, self.size], "canvas": canvas}
+                write_receipt("viewer", "cpu", kept)
+                for name, value in figures.items():
+                    print(f"{name:<24} {value}", flush=True)
                 page.start_again()
-            canvas = page.canvas
+                page.close()
             browser.close()
-        shown = {"picture": [self.size, self.size], "canvas": [round(canvas["width"]), round(canvas["height"])]}
-        path = write_receipt("viewer", "cpu", {**earlier, **figures, "seed": self.seed, **shown})
-        for name, value in figures.items():
-            print(f"{name:<24} {value}")
-        print(path)
-
-
-@contextmanager
-def _viewer(scene: SyntheticScene, size: int) -> Iterator[tuple[SceneApp, str]]:
-    port = free_port()
-    server = GuardedServer("127.0.0.1", port, "SAM-NeRF")
-    with tempfile.TemporaryDirectory() as folder:
-        choices = Choices(True, Path(folder) / "objects.json", Path(folder) / "exports", size)
-        common = Common.of(scene.trained, load_session(scene.trained.pair, True, "cpu"), choices)
-        yield SceneApp(server, common, ObjectLayers()), f"http://127.0.0.1:{port}/"
-        server.stop()
+        print(receipt)
 
 
 @dataclass

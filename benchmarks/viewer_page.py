@@ -5,9 +5,12 @@ All places on the page are pixels of the picture, (x, y) from its top left.
 
 import io
 import socket
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +19,16 @@ from PIL import Image
 from scipy import ndimage
 
 from samnerf.camera import Camera
+from samnerf.cli.scene_session import load_session
+from samnerf.objects.layers import ObjectLayers
 from samnerf.objects.palette import object_colour
 from samnerf.preprocessing.synthetic import ray_tracer
 from samnerf.preprocessing.synthetic.scene import Scene
+from samnerf.scene import TrainedScene
 from samnerf.viewer.scene_app.app import SceneApp
+from samnerf.viewer.scene_app.common import Choices, Common
 from samnerf.viewer.scene_app.desk import Desk
+from samnerf.viewer.scene_app.guarded_server import GuardedServer
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = (
@@ -226,6 +234,23 @@ class ViewerPage:
         self.rest()
 
 
+@contextmanager
+def served(scene: TrainedScene, size: int) -> Iterator[tuple[SceneApp, str]]:
+    """A viewer of a scene, and its address; what it writes is gone afterwards.
+
+    Args:
+        scene: of the tiny teachers.
+        size: longer side of its pictures, pixels.
+    """
+    port = free_port()
+    server = GuardedServer("127.0.0.1", port, "SAM-NeRF")
+    with tempfile.TemporaryDirectory() as folder:
+        choices = Choices(True, Path(folder) / "objects.json", Path(folder) / "exports", size)
+        common = Common.of(scene, load_session(scene.pair, True, "cpu"), choices)
+        yield SceneApp(server, common, ObjectLayers()), f"http://127.0.0.1:{port}/"
+        server.stop()
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
@@ -233,13 +258,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def until(condition: Callable[[], Any]) -> None:
+def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
     """Wait for something.
 
     Raises:
         AssertionError: if it does not come.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
