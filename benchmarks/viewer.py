@@ -29,7 +29,7 @@ from receipts import RESULTS, circumstances, write_receipt
 from screencast import SMALLER, Screencast
 from soak import Soak
 from trained_scenes import SyntheticScene, trained_scene
-from viewer_page import ARGUMENTS, CHROMIUM, READABLE, Colours, Mask, ViewerPage, middle, served, until
+from viewer_page import ARGUMENTS, CHROMIUM, Colours, Mask, ViewerPage, middle, served, until
 
 from samnerf.atomic_files import read_json
 from samnerf.evaluation.metrics import iou, mean
@@ -84,8 +84,8 @@ class ViewerBenchmark:
                 "soak": lambda page: Soak(page, scene, self.interactions, random.Random(self.seed)),
             }
             for part in self.parts:
-                # Masks are not read as coarsely as viser draws when Chromium draws on the CPU.
-                fine = READABLE if part == "screenshots" else None
+                # Masks are read from as many pixels as a GPU would draw; waits are those of a browser without one.
+                fine = 1.0 if part == "screenshots" else None
                 page = ViewerPage(browser, app, address, VIEWPORT, scene.trained.to_capture, fine)
                 figures = ways[part](page).measure() | {f"{part}_measured": circumstances("cpu")}
                 canvas = [round(page.canvas[side]) for side in ("width", "height")]

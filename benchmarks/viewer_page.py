@@ -46,6 +46,8 @@ STILL = 0.001
 """Part of a picture's pixels that may differ from those a moment ago when nothing changes any more."""
 FLAT = 18
 """The same up to which a pixel has a mask's own colour."""
+ALIKE = 60
+"""The same up to which what lies below a mask is too much like it to tell how much of it is hidden."""
 LEAST_OF_VISER = 0.2
 """Part of `devicePixelRatio` that viser's page draws with at least (`AdaptiveDpr` in its `App.tsx`)."""
 READABLE = 0.6
@@ -156,10 +158,9 @@ class ViewerPage:
         """What is in one picture and not in the other, where masks hide what lies below them."""
         layers = self.visit.objects.layers
         tones = [object_colour(layers.next_id), *(one.colour for one in layers.objects if one.visible)]
-        flat = [np.abs(with_masks - np.array(tone)).sum(-1) < FLAT for tone in tones]
-        masks = np.any([*flat, np.abs(with_masks - without).sum(-1) > DIFFERENT], axis=0)
+        masks = np.any([_covered(without, with_masks, np.array(tone)) for tone in tones], axis=0)
         # viser draws at a resolution that follows the machine's speed, so edges change a little by themselves.
-        return ndimage.binary_opening(masks, iterations=2)
+        return ndimage.binary_opening(masks)
 
     def pixels_in(self, mode: str) -> Colours:
         """The picture in another mode; afterwards the mode is as it was."""
@@ -249,6 +250,14 @@ def served(scene: TrainedScene, size: int) -> Iterator[tuple[SceneApp, str]]:
         common = Common.of(scene, load_session(scene.pair, True, "cpu"), choices)
         yield SceneApp(server, common, ObjectLayers()), f"http://127.0.0.1:{port}/"
         server.stop()
+
+
+def _covered(without: Colours, with_mask: Colours, tone: Int[np.ndarray, "3"]) -> Mask:
+    """Where a mask of one colour hides more than half of what is below it; a pixel at its edge shows both."""
+    away = tone - without
+    share = ((with_mask - without) * away).sum(-1) / np.maximum((away**2).sum(-1), 1)
+    flat = np.abs(with_mask - tone).sum(-1) < FLAT
+    return np.where(np.abs(away).sum(-1) < ALIKE, flat, share > 0.5)
 
 
 def free_port() -> int:
