@@ -3,8 +3,9 @@
 A session holds the decoders and nothing else, so that it may serve many views and people. What was said of an object
 becomes one or several decodings: clicks, boxes and scribbles go to the mask decoder; world points go there after
 projection, if they are visible; a phrase goes to the text decoder, and the peaks of its relevancy become points.
-Things that stand apart, such as the three cubes of "cube", are decoded one by one and united. The same prompts on the
-same features give the same mask, always.
+Things that stand apart, such as the three cubes of "cube", are decoded one by one and united. In a view with depth
+each of their masks is cut where the surface breaks off. The same prompts on the same features give the same mask,
+always.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from samnerf.objects.relevancy import Blob, cell_means, find_blobs, resize_relev
 from samnerf.prompts import Box, Phrase, Point, PromptSet, WorldPoint
 from samnerf.teachers.contracts import MaskDecoder, TextDecoder
 from samnerf.view import View
+from samnerf.visible_surface import cut_prediction
 
 DEPTH_TOLERANCE = 0.05
 """A world point is visible if its distance and the rendered one differ by less than this fraction."""
@@ -35,11 +37,13 @@ class Answer:
     Attributes:
         prediction: the mask; where there is nothing, an empty one with score 0.
         decoded: the prompt sets that went to the mask decoder, in pixels of the view.
+        uncut: the mask as the decoder gave it, before depth had its say.
         reason: why there is nothing, in words; None if there is something.
     """
 
     prediction: MaskPrediction
     decoded: tuple[PromptSet, ...]
+    uncut: MaskPrediction
     reason: str | None = None
 
 
@@ -65,16 +69,24 @@ class Session:
         self.refinements = refinements
         self.refine_candidates = refine_candidates
 
-    def segment(self, view: View, prompts: PromptSet, candidates: bool = False) -> MaskPrediction:
+    def segment(
+        self, view: View, prompts: PromptSet, candidates: bool = False, by_depth: bool = True
+    ) -> MaskPrediction:
         """The mask of one object; three candidates on request. See `answer`."""
-        return self.answer(view, prompts, candidates).prediction
+        return self.answer(view, prompts, candidates, by_depth).prediction
 
     @torch.no_grad()
-    def answer(self, view: View, prompts: PromptSet, candidates: bool = False) -> Answer:
+    def answer(self, view: View, prompts: PromptSet, candidates: bool = False, by_depth: bool = True) -> Answer:
         """The mask of one object in one view, and how it came about.
 
         Image prompts that belong to another view are left out (`samnerf.objects.lifting.lift` carries them over).
         If nothing of what was said is visible here, the mask is empty, its score 0, and the reason is given.
+
+        Args:
+            view: where it is looked for.
+            prompts: what was said.
+            candidates: whether the decoder gives three masks.
+            by_depth: whether a view that has depth cuts what the decoder gives (`samnerf.visible_surface`).
 
         Raises:
             SamNerfError: if nothing was said, if a prompt lies outside the image, if world points meet a view
@@ -96,7 +108,13 @@ class Session:
         if not groups:
             return no_answer(view, _why_nothing(here))
         decoded = tuple(replace(group, name=prompts.name) for group in groups)
-        return Answer(_union([self._decode(view, group, candidates) for group in decoded]), decoded)
+        masks = [self._decode(view, group, candidates) for group in decoded]
+        uncut = _union(masks)
+        surface = view.surface if by_depth else None
+        if surface is None:
+            return Answer(uncut, decoded, uncut)
+        cut = [cut_prediction(mask, surface, group.points) for mask, group in zip(masks, decoded, strict=True)]
+        return Answer(_union(cut), decoded, uncut)
 
     @torch.no_grad()
     def relevancy(self, view: View, phrase: str) -> Float[Tensor, "height width"]:
@@ -222,7 +240,7 @@ def _union(predictions: list[MaskPrediction]) -> MaskPrediction:
 def no_answer(view: View, reason: str) -> Answer:
     """An empty mask with score 0, and why."""
     empty = MaskPrediction(torch.full((1, *view.image_size), NOTHING), torch.zeros(1), torch.full((1, 1, 1), NOTHING))
-    return Answer(empty, (), reason)
+    return Answer(empty, (), empty, reason)
 
 
 def _why_nothing(prompts: PromptSet) -> str:

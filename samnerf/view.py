@@ -18,6 +18,7 @@ from torch import Tensor
 from samnerf.camera import Camera
 from samnerf.feature_map import FeatureMap
 from samnerf.teachers.pairs import Kind
+from samnerf.visible_surface import VisibleSurface
 
 Encode = Callable[[Kind, UInt8[np.ndarray, "height width 3"]], FeatureMap]
 """Runs the encoder of a kind ("sam", "clipseg") on an sRGB image."""
@@ -68,6 +69,11 @@ class View(ABC):
     @abstractmethod
     def depth(self) -> Float[Tensor, "height width"] | None:
         """Distance along each pixel's ray, world units; None where there is no geometry."""
+
+    @cached_property
+    def surface(self) -> VisibleSurface | None:
+        """Which neighbouring pixels see the same surface; None where there is no geometry."""
+        return None if self.camera is None or self.depth is None else VisibleSurface.of(self.camera, self.depth)
 
     @abstractmethod
     def _make_feature_map(self, kind: Kind) -> FeatureMap: ...

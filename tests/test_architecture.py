@@ -48,6 +48,7 @@ FLOORS = {
     "samnerf.masks": 0,
     "samnerf.prompts": 0,
     "samnerf.surface_samples": 0,
+    "samnerf.visible_surface": 0,
     "samnerf": 0,
 }
 HEAVY = ("transformers", "open_clip", "segment_anything")

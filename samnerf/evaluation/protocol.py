@@ -6,10 +6,11 @@ On every view, objects that cover at least 0.5% of it are asked for
 - by one box, the tight one around the true mask;
 - by their full name, such as "striped red cube".
 
-The same prompts go to the teacher, which sees the true image. **Teacher parity** is the mean IoU of single clicks on
-rendered features, divided by the teacher's. Nothing is chosen by ground truth: a click's mask is the decoder's single
-output, a phrase becomes points with the session's own threshold, and how well relevancy fits the object is its average
-precision, which knows no threshold.
+The same prompts go to the teacher, which sees the true image. **Teacher parity** is the mean IoU of single clicks in
+rendered views, divided by the teacher's. Rendered depth has its part in it (`samnerf.visible_surface`), which a
+photograph lacks; what features alone give is measured beside it as "uncut". Nothing is chosen by ground truth: a
+click's mask is the decoder's single output, a phrase becomes points with the session's own threshold, and how well
+relevancy fits the object is its average precision, which knows no threshold.
 """
 
 import zlib
@@ -60,7 +61,10 @@ class Case:
 
 @dataclass(frozen=True)
 class ObjectRow:
-    """Scores of one object in one view, 0 to 1, those of single clicks one by one; clicks are (x, y) in pixels."""
+    """Scores of one object in one view, 0 to 1, those of single clicks one by one; clicks are (x, y) in pixels.
+
+    Uncut are masks as the decoder gives them, before depth has its say.
+    """
 
     view: str
     object_id: int
@@ -68,6 +72,7 @@ class ObjectRow:
     cover: float
     clicks: list[tuple[float, float]]
     click_ious: list[float]
+    uncut_click_ious: list[float]
     click_boundary_ious: list[float]
     click_accuracies: list[float]
     box_iou: float
@@ -85,6 +90,7 @@ class ObjectRow:
 def mean_scores(rows: Sequence[ObjectRow]) -> dict[str, float]:
     """Means over rows, by the names of the goals; NaN where nothing was measured."""
     single = mean(value for row in rows for value in row.click_ious)
+    uncut = mean(value for row in rows for value in row.uncut_click_ious)
     teacher_single = mean(value for row in rows for value in row.teacher_click_ious)
     return {
         "single_click_miou": single,
@@ -93,6 +99,8 @@ def mean_scores(rows: Sequence[ObjectRow]) -> dict[str, float]:
         "box_miou": mean(row.box_iou for row in rows),
         "click_and_box_miou": mean(row.click_and_box_iou for row in rows),
         "teacher_parity": single / teacher_single if teacher_single > 0 else float("nan"),
+        "uncut_click_miou": uncut,
+        "uncut_parity": uncut / teacher_single if teacher_single > 0 else float("nan"),
         "text_localization": mean(float(row.localized) for row in rows),
         "text_miou": mean(row.text_iou for row in rows),
         "relevancy_ap": mean(row.relevancy_ap for row in rows),
@@ -181,15 +189,13 @@ def _row(session: Session, case: Case, object_id: int, seed: int, phrase: Callab
     clicks = interior_clicks(truth, seed, case.view.name, object_id)
     box = tight_box(truth)
 
-    def mask(view: View, prompts: PromptSet) -> Bool[np.ndarray, "height width"]:
-        return session.segment(view, prompts).mask().cpu().numpy()
-
     def score(view: View, prompts: PromptSet) -> float:
-        return iou(mask(view, prompts), truth)
+        return iou(session.segment(view, prompts).mask().cpu().numpy(), truth)
 
     singles = [PromptSet(name, points=(click,)) for click in clicks]
     boxed, said = PromptSet(name, boxes=(box,)), PromptSet(name, phrase=phrase(name))
-    clicked = [mask(case.view, prompts) for prompts in singles]
+    answers = [session.answer(case.view, prompts) for prompts in singles]
+    clicked = [answer.prediction.mask().cpu().numpy() for answer in answers]
     fits, teacher_fits = (session.relevancy(view, name).cpu().numpy() for view in (case.view, case.teacher_view))
     return ObjectRow(
         view=case.view.name,
@@ -198,6 +204,7 @@ def _row(session: Session, case: Case, object_id: int, seed: int, phrase: Callab
         cover=float(truth.mean()),
         clicks=[(click.x, click.y) for click in clicks],
         click_ious=[iou(one, truth) for one in clicked],
+        uncut_click_ious=[iou(answer.uncut.mask().cpu().numpy(), truth) for answer in answers],
         click_boundary_ious=[boundary_iou(one, truth) for one in clicked],
         click_accuracies=[accuracy(one, truth) for one in clicked],
         box_iou=score(case.view, boxed),

@@ -1,4 +1,7 @@
-"""How long a view takes: features rendered and decoded, against colour rendered, encoded and decoded."""
+"""How long a view takes: features rendered and decoded, against colour rendered, encoded and decoded.
+
+Masks are those of the decoder, in both ways: cutting them by depth asks for the depth, which comes with colour.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -72,7 +75,7 @@ def _features(view: View) -> None:
 
 def _decode(session: Session, view: View, prompts: Sequence[PromptSet]) -> None:
     for said in prompts:
-        session.segment(view, said)
+        session.segment(view, said, by_depth=False)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -68,7 +68,7 @@ def first_votes(session: Session, views: Sequence[SupportView], said: PromptSet,
     for done, one in enumerate(views, start=1):
         points = seen_points(one, said)
         if any(point.label == 1 for point in points):
-            prediction = session.segment(one.view, PromptSet(said.name, points=points))
+            prediction = session.segment(one.view, PromptSet(said.name, points=points), by_depth=False)
             votes.append(Vote(one, one.on_grid(prediction.mask().cpu()), float(prediction.best.scores[0])))
         progress("asking the views", done, len(views))
     return votes
@@ -99,7 +99,7 @@ def judged(
     for done, one in enumerate(views, start=1):
         shown = grid_mask(one.alpha(grid))
         if shown.sum() >= LEAST_RAYS:
-            prediction = session.segment(one.view, _prompts_of(one, shown, said))
+            prediction = session.segment(one.view, _prompts_of(one, shown, said), by_depth=False)
             votes.append(Vote(one, one.on_grid(prediction.mask().cpu())))
         progress("asking again", done, len(views))
     votes = [vote for vote in votes if len(vote.surface)]
