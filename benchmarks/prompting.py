@@ -108,6 +108,7 @@ def _makers(scene: TrainedScene, name: str, camera: Camera) -> dict[str, Callabl
         view = scene.view(camera, name)
         for kind in ("sam", "clipseg"):
             view.feature_map(kind)
+        assert view.surface is not None
         return view
 
     return {

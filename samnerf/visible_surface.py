@@ -24,9 +24,9 @@ from samnerf.prompts import Point
 STEEPEST = 6.0
 """Distance in space of two neighbouring pixels of one surface, at most, in widths of a pixel at their depth: a surface
 that is seen at ten degrees."""
-BESIDE = 0.15
-"""Distance in space of a piece's nearest tenth from what was meant up to which it belongs to it, as a part of the size
-of what was meant."""
+BESIDE, NEAREST = 0.15, 0.1
+"""A piece belongs to what was meant if so much of it (the second) is nearer than this part (the first) of the size of
+what was meant."""
 LEAST_SHARE = 0.02
 """Part of a mask that what stays of it must have; otherwise the click met a speck, and the mask is left as it is."""
 FRINGE = 16
@@ -121,11 +121,8 @@ class VisibleSurface:
         near = BESIDE * float(np.linalg.norm(np.ptp(core, axis=0)))
         tree = cKDTree(core)
         others = [piece for piece in np.flatnonzero(sizes) if piece not in meant]
-        return meant + [
-            int(piece)
-            for piece in others
-            if np.quantile(tree.query(_thinned(positions[pieces == piece]))[0], 0.25) < near
-        ]
+        away = {int(piece): tree.query(_thinned(positions[pieces == piece]))[0] for piece in others}
+        return meant + [piece for piece, distances in away.items() if np.quantile(distances, NEAREST) < near]
 
 
 def cut_prediction(prediction: MaskPrediction, surface: VisibleSurface, points: Sequence[Point] = ()) -> MaskPrediction:
