@@ -18,6 +18,7 @@ from samnerf.objects.probability_grid import ProbabilityGrid
 from samnerf.surface_samples import SurfaceSamples
 from samnerf.teachers.pairs import Kind
 from samnerf.view import View
+from samnerf.visible_surface import VisibleSurface
 
 RAYS = 128
 """Along the longer side of a view: enough for masks that a decoder gives with as many logits."""
@@ -51,6 +52,11 @@ class SupportView:
         size = max(1, round(height * scale)), max(1, round(width * scale))
         return self._render_samples(_camera(self.view).scaled(*size))
 
+    @cached_property
+    def surface(self) -> VisibleSurface:
+        """Which neighbouring rays meet the same surface."""
+        return VisibleSurface.of(self.samples.camera, self.samples.distances.reshape(self.grid_size))
+
     @property
     def grid_size(self) -> tuple[int, int]:
         """Rows and columns of rays."""
@@ -69,6 +75,11 @@ class SupportView:
         """(x, y) in pixels of the view from a place on the grid of rays, in rows and columns from its corner."""
         rows, columns = self.grid_size
         return column * self.view.image_size[1] / columns, row * self.view.image_size[0] / rows
+
+    def to_grid(self, x: float, y: float) -> tuple[int, int]:
+        """(row, column) of the ray whose pixel holds a place of the view."""
+        rows, columns = self.grid_size
+        return int(y * rows / self.view.image_size[0]), int(x * columns / self.view.image_size[1])
 
 
 def object_alpha(samples: SurfaceSamples, grid: ProbabilityGrid) -> Float[Tensor, "rows columns"]:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from samnerf.masks import MaskPrediction
 from samnerf.objects.lifting import interior_points
 from samnerf.objects.probability_grid import ProbabilityGrid, seen_extent, vote_grid
 from samnerf.objects.support import SupportView, grid_mask
@@ -68,8 +69,9 @@ def first_votes(session: Session, views: Sequence[SupportView], said: PromptSet,
     for done, one in enumerate(views, start=1):
         points = seen_points(one, said)
         if any(point.label == 1 for point in points):
-            prediction = session.segment(one.view, PromptSet(said.name, points=points), by_depth=False)
-            votes.append(Vote(one, one.on_grid(prediction.mask().cpu()), float(prediction.best.scores[0])))
+            prompts = PromptSet(said.name, points=points)
+            prediction = session.segment(one.view, prompts, by_depth=False)
+            votes.append(Vote(one, _inside(one, prediction, prompts), float(prediction.best.scores[0])))
         progress("asking the views", done, len(views))
     return votes
 
@@ -99,8 +101,8 @@ def judged(
     for done, one in enumerate(views, start=1):
         shown = grid_mask(one.alpha(grid))
         if shown.sum() >= LEAST_RAYS:
-            prediction = session.segment(one.view, _prompts_of(one, shown, said), by_depth=False)
-            votes.append(Vote(one, one.on_grid(prediction.mask().cpu())))
+            prompts = _prompts_of(one, shown, said)
+            votes.append(Vote(one, _inside(one, session.segment(one.view, prompts, by_depth=False), prompts)))
         progress("asking again", done, len(views))
     votes = [vote for vote in votes if len(vote.surface)]
     if not votes:
@@ -138,6 +140,14 @@ def _grid(votes: Sequence[Vote], filled: bool) -> ProbabilityGrid:
     samples = [vote.by.samples for vote in votes]
     weighed = ((s.positions, vote.weight * s.weights, vote.inside) for s, vote in zip(samples, votes, strict=True))
     return vote_grid(weighed, extent, filled=filled)
+
+
+def _inside(one: SupportView, prediction: MaskPrediction, prompts: PromptSet) -> Float[Tensor, " rays"]:
+    """How much of each ray's pixel a mask covers, cut by what the rays meet: a view's own depth would cost a render."""
+    covered = one.on_grid(prediction.mask().cpu())
+    shown = (covered > 0.5).reshape(one.grid_size).numpy()
+    kept = one.surface.cut(shown, [one.to_grid(point.x, point.y) for point in prompts.points if point.label == 1])
+    return covered * torch.from_numpy(kept | ~shown).flatten()
 
 
 def _prompts_of(one: SupportView, shown: Bool[np.ndarray, "rows columns"], said: PromptSet) -> PromptSet:
