@@ -46,6 +46,12 @@ class Answer:
     uncut: MaskPrediction
     reason: str | None = None
 
+    def cut(self, alpha: Float[Tensor, "height width"], candidate: int | None = None) -> Float[Tensor, "height width"]:
+        """Alpha made of the same prompts, 0 where depth cut the mask; by default the best candidate's."""
+        rank = int(self.prediction.scores.argmax()) if candidate is None else candidate
+        away = self.prediction.logits[rank] < self.uncut.logits[rank]
+        return alpha.masked_fill(away.to(alpha.device), 0.0)
+
 
 class Session:
     """Answers prompts on views.

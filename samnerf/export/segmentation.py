@@ -89,7 +89,7 @@ def object_masks(
             relevancy = session.relevancy(view, phrase.text).cpu().numpy().astype(np.float32)
         alpha = None
         if matter is not None:
-            soft = matter.alpha(answer.prediction, view.feature_map("sam"), answer.decoded, view.rgb)
+            soft = answer.cut(matter.alpha(answer.prediction, view.feature_map("sam"), answer.decoded, view.rgb))
             alpha = soft.float().cpu().numpy()
         masks.append(ObjectMask(one.object_id, one.said.name, answer, relevancy, alpha))
     return masks

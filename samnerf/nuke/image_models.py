@@ -201,7 +201,7 @@ class MatteModel(_LookingModel):
         if answer.reason is not None:
             return Frame.grey(np.zeros(view.image_size, np.float32))
         matter = self._segmenter.matter()
-        alpha = matter.alpha(answer.prediction, view.feature_map("sam"), answer.decoded, view.rgb)
+        alpha = answer.cut(matter.alpha(answer.prediction, view.feature_map("sam"), answer.decoded, view.rgb))
         return Frame.grey(alpha.cpu().numpy())
 
 

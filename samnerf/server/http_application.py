@@ -122,7 +122,7 @@ class MaskService:
 
     def _alpha(self, view: View, answer: Answer) -> Float[np.ndarray, "height width"]:
         matter = self.segmenter.matter()
-        alpha = matter.alpha(answer.prediction, view.feature_map("sam"), answer.decoded, view.rgb)
+        alpha = answer.cut(matter.alpha(answer.prediction, view.feature_map("sam"), answer.decoded, view.rgb))
         return alpha.float().cpu().numpy()
 
 

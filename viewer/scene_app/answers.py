@@ -81,7 +81,8 @@ def _alpha(
     if rank is not None:
         candidates = [session.mask_decoder.decode(feature_map, one, candidates=True) for one in answer.decoded]
         shown = [one.candidate(rank).low_resolution_logits for one in candidates]
-    return matter.decode(feature_map, answer.decoded, frame.view.rgb, shown).float().cpu().numpy()
+    alpha = matter.decode(feature_map, answer.decoded, frame.view.rgb, shown)
+    return answer.cut(alpha.float(), rank).cpu().numpy()
 
 
 def chosen_rank(prediction: MaskPrediction, granularity: Granularity) -> int:
