@@ -196,7 +196,7 @@ class ParityMeasure:
     def _ious(self, view: View) -> list[float]:
         ids = self.truth.ids(view.name)
         return [
-            iou(self._session.segment(view, said).mask().cpu().numpy(), ids == object_id)
+            iou(self._session.segment(view, said, by_depth=False).mask().cpu().numpy(), ids == object_id)
             for object_id, said in self._asked[view.name]
         ]
 

@@ -61,6 +61,7 @@ class Session:
         text_decoder: reads maps of the kind "clipseg"; without it phrases are refused.
         refinements: how often the decoder's own answer is fed back to it.
         refine_candidates: whether that is done with three candidates, too; the best of them is fed back.
+        by_depth: whether views that have depth cut what the decoder gives (`samnerf.visible_surface`).
     """
 
     def __init__(
@@ -69,11 +70,13 @@ class Session:
         text_decoder: TextDecoder | None = None,
         refinements: int = 1,
         refine_candidates: bool = False,
+        by_depth: bool = True,
     ) -> None:
         self.mask_decoder = mask_decoder
         self.text_decoder = text_decoder
         self.refinements = refinements
         self.refine_candidates = refine_candidates
+        self.by_depth = by_depth
 
     def segment(
         self, view: View, prompts: PromptSet, candidates: bool = False, by_depth: bool = True
@@ -92,7 +95,7 @@ class Session:
             view: where it is looked for.
             prompts: what was said.
             candidates: whether the decoder gives three masks.
-            by_depth: whether a view that has depth cuts what the decoder gives (`samnerf.visible_surface`).
+            by_depth: False leaves masks as the decoder gives them, this once.
 
         Raises:
             SamNerfError: if nothing was said, if a prompt lies outside the image, if world points meet a view
@@ -116,7 +119,7 @@ class Session:
         decoded = tuple(replace(group, name=prompts.name) for group in groups)
         masks = [self._decode(view, group, candidates) for group in decoded]
         uncut = _union(masks)
-        surface = view.surface if by_depth else None
+        surface = view.surface if by_depth and self.by_depth else None
         if surface is None:
             return Answer(uncut, decoded, uncut)
         cut = [cut_prediction(mask, surface, group.points) for mask, group in zip(masks, decoded, strict=True)]

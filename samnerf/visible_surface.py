@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from samnerf.camera import Camera
@@ -119,7 +119,7 @@ class VisibleSurface:
         """The pieces that are meant, and those beside them in space."""
         core = _thinned(positions[np.isin(pieces, meant)])
         near = BESIDE * float(np.linalg.norm(np.ptp(core, axis=0)))
-        tree = cKDTree(core)
+        tree = KDTree(core)
         others = [piece for piece in np.flatnonzero(sizes) if piece not in meant]
         away = {int(piece): tree.query(_thinned(positions[pieces == piece]))[0] for piece in others}
         return meant + [piece for piece, distances in away.items() if np.quantile(distances, NEAREST) < near]

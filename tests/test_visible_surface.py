@@ -133,3 +133,16 @@ def test_boxes_are_cut_one_by_one_and_united(session, view, both):
     one, other = Box(8.0, 8.0, 30.0, 32.0), Box(30.0, 8.0, 52.0, 32.0)
     said = PromptSet(points=(Point(15.5, 20.5), Point(40.5, 20.5)), boxes=(one, other))
     assert np.array_equal(session.segment(view, said).mask().numpy(), both)
+
+
+def test_a_session_may_leave_masks_uncut(session, view, both):
+    uncut = Session(session.mask_decoder, by_depth=False)
+    said = PromptSet(points=(Point(15.5, 20.5),))
+    assert np.array_equal(uncut.segment(view, said).mask().numpy(), both)
+
+
+def test_alpha_is_cut_as_the_mask_is(session, view):
+    answer = session.answer(view, PromptSet(points=(Point(15.5, 20.5),)))
+    alpha = answer.cut(torch.ones(HEIGHT, WIDTH))
+    assert (alpha[NEAR] == 1).all()
+    assert (alpha[FAR] == 0).all()

@@ -18,7 +18,7 @@ def chosen_device(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load_session(pair: str, words: bool, device: str, refinements: int = 1) -> "Session":
+def load_session(pair: str, words: bool, device: str, refinements: int = 1, by_depth: bool = True) -> "Session":
     """A session with the decoders of a pair of teachers.
 
     Args:
@@ -26,12 +26,13 @@ def load_session(pair: str, words: bool, device: str, refinements: int = 1) -> "
         words: whether phrases are to be understood.
         device: where to compute.
         refinements: how often the mask decoder's answer is fed back to it.
+        by_depth: whether views that have depth cut what it gives.
     """
     from samnerf.session import Session
     from samnerf.teachers.pairs import load_mask_decoder, load_text_decoder
 
     text_decoder = load_text_decoder(pair, device) if words else None
-    return Session(load_mask_decoder(pair, device), text_decoder, refinements)
+    return Session(load_mask_decoder(pair, device), text_decoder, refinements, by_depth=by_depth)
 
 
 def served(config: Path | None, teachers: str, device: str) -> "tuple[TrainedScene | None, ImageSegmenter]":

@@ -51,6 +51,9 @@ class Segment:
     """Pair of teachers for --image; a scene knows its own."""
     refinements: int = 1
     """How often the mask decoder's answer is fed back to it."""
+    by_depth: bool = True
+    """Cut masks where the surface breaks off; --no-by-depth leaves them as the decoder gives them, for scenes whose
+    depth is wrong, as with glass and mirrors."""
     alpha: bool = False
     """Write soft mattes, too (16-bit grey), by the teacher's matting adapter where there is one. For locked objects:
     samnerf export."""
@@ -160,7 +163,7 @@ class Segment:
 
     def _session(self, pair: str, prompts: "PromptFile") -> "Session":
         words = any(said.phrase is not None for said in prompts.objects)
-        return load_session(pair, words, chosen_device(self.device), self.refinements)
+        return load_session(pair, words, chosen_device(self.device), self.refinements, self.by_depth)
 
     def _matter(self, session: "Session") -> "Matter | None":
         if not self.alpha:

@@ -204,7 +204,10 @@ def segment_image(
 
 def _how(session: Session, matter: Matter | None) -> list[str]:
     """What masks and alpha depend on besides prompts and pictures."""
-    return [f"refinements {session.refinements}", *([] if matter is None else [f"alpha {matter.key}"])]
+    return [
+        f"refinements {session.refinements} by depth {session.by_depth}",
+        *([] if matter is None else [f"alpha {matter.key}"]),
+    ]
 
 
 def camera_source(name: str, camera: Camera, make: Callable[[Camera, str], View]) -> ViewSource:
