@@ -51,6 +51,11 @@ class Frame:
         """From where it is seen."""
         return self.rendering.samples.camera
 
+    def prepare(self) -> None:
+        """Make what the first click would wait for: features, and where the surface breaks off."""
+        self.view.feature_map("sam")
+        _ = self.view.surface
+
     def alphas(self, layers: ObjectLayers) -> ObjectAlphas:
         """How much of each object the pixels show; kept until the objects change."""
         if self._alphas is None or self._alphas[0] is not layers:

@@ -175,7 +175,7 @@ class RenderLoop:
         if desk.said.empty and desk.mode != "Features" and not waiting:
             self._show(Shown(paint(frame, desk, layers), frame, None))
             if not self._moved(move):
-                frame.view.feature_map("sam")
+                frame.prepare()
             return
         answer = self._answer(frame, desk)
         self._show(Shown(paint(frame, desk, layers, answer), frame, answer))
