@@ -78,6 +78,8 @@ def train(
     pipeline = trainer.pipeline
     if not all(bool(torch.isfinite(parameter).all()) for parameter in pipeline.parameters()):
         raise SamNerfError(f"training of {capture} diverged; try another --seed")
+    # Only training anneals, and only its first steps: what is measured here is what a loaded run gives, to the bit.
+    pipeline.model.proposal_sampler.set_anneal(1.0)
     return TrainedScene.from_pipeline(pipeline)
 
 
