@@ -65,7 +65,8 @@ def test_a_scene_is_measured_and_reported(capture, tmp_path, capsys):
     assert main(["eval", "scene", *options]) == 0
     out = capsys.readouterr().out
     folder = tmp_path / "run" / "evaluation"
-    for words in ("one click, mean IoU", "rendered view / teacher, one click", "agreement of two views", f"report: {folder}"):
+    rows = "one click, mean IoU", "rendered view / teacher, one click", "agreement of two views"
+    for words in (*rows, f"report: {folder}"):
         assert words in out.replace("\n", " ")
     assert {path.name for path in folder.iterdir()} == {
         "report.html", "results.json", "objects.csv", "views.csv", "measurements.csv", "consistency.csv",
