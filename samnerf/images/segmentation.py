@@ -130,7 +130,13 @@ def segment_view(view: View, session: Session, prompts: ImagePrompts, settings: 
         found = automatic_masks(seen, session.mask_decoder, settings)
         reason = None if found else _why_none(settings)
         return ImageSegmentation(view.image_size, "automatic", _finished(found, seen, view, settings), reason=reason)
-    decoders = Session(session.mask_decoder, session.text_decoder, int(settings.use_m2m), refine_candidates=True)
+    decoders = Session(
+        session.mask_decoder,
+        session.text_decoder,
+        int(settings.use_m2m),
+        refine_candidates=True,
+        by_depth=session.by_depth,
+    )
     found, decoded, reasons = [], [], []
     for object_id, said in enumerate(prompts.objects, start=1):
         said.check(view.image_size)
