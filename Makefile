@@ -11,7 +11,7 @@ export MPLBACKEND := Agg
 export OMP_NUM_THREADS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench bench-training bench-aggregation bench-locks bench-viewer lint format types lock clean
+.PHONY: help setup demo test bench bench-demo bench-training bench-aggregation bench-locks bench-viewer lint format types lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -34,6 +34,9 @@ bench: $(READY) ## latency, cost, memory and cold start, mostly on the demo's sc
 	@$(PYTHON) benchmarks/cost.py
 	@$(PYTHON) benchmarks/memory.py
 	@$(PYTHON) benchmarks/cold_start.py
+
+bench-demo: $(READY) ## the demo three times: every score, and how far it moves
+	@$(PYTHON) benchmarks/demo.py
 
 bench-training: $(READY) ## steps a second, and seconds until rendered features are as good as the teacher's
 	@$(PYTHON) benchmarks/training.py

@@ -1,14 +1,16 @@
-"""A Python program of this folder in a process of its own, and what it tells of itself in its last line.
+"""Programs in processes of their own: those of this folder, which tell of themselves, and installed ones.
 
-A process says for itself how much memory it took. From outside one would only hear `ru_maxrss`, which a child on Linux
-inherits from the process that started it, so that a small child of a large parent looks large.
+A program of this folder says in its last line what it found, and how much memory it took. From outside one would only
+hear `ru_maxrss`, which a child on Linux inherits from the process that started it, so that a small child of a large
+parent looks large.
 """
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,32 @@ def run_child(script: str, options: Mapping[str, object]) -> dict[str, Any]:
     if ended.returncode:
         raise SamNerfError(f"{script} {' '.join(words)} failed: {ended.stdout.strip()[-2000:]}")
     return json.loads(ended.stdout.strip().splitlines()[-1])
+
+
+def program(name: str) -> str:
+    """A program of the environment that runs this.
+
+    Raises:
+        SamNerfError: if it is not there.
+    """
+    path = Path(sys.executable).with_name(name)
+    if not path.is_file():
+        raise SamNerfError(f"there is no {name} beside {sys.executable}; install the package with `make setup`")
+    return str(path)
+
+
+def run_to_end(command: Sequence[str]) -> float:
+    """Seconds until a program has ended well.
+
+    Raises:
+        SamNerfError: if it failed, with the end of what it printed.
+    """
+    began = time.monotonic()
+    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    seconds = time.monotonic() - began
+    if ended.returncode:
+        raise SamNerfError(f"{' '.join(command)} failed: {ended.stdout.strip()[-2000:]}")
+    return seconds
 
 
 def tell(device: str, facts: Mapping[str, object]) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import tyro
+from child_process import program, run_to_end
 from plots import BLUE, GREY, SKY, bars, drawn
 from receipts import RESULTS, on_device, write_receipt
 from stopwatch import spread
@@ -57,15 +58,15 @@ class ColdStart:
     def measure(self) -> None:
         """Run, print, draw, and write the receipt."""
         config = self.config or newest_demo()
-        self._take("samnerf --help", lambda: _ended([_program("samnerf"), "--help"]))
+        self._take("samnerf --help", lambda: run_to_end([program("samnerf"), "--help"]))
         for command in self.commands:
-            words = [_program("samnerf"), *command.split(), "--help"]
-            self._take(f"samnerf {command} --help", lambda words=words: _ended(words))
+            words = [program("samnerf"), *command.split(), "--help"]
+            self._take(f"samnerf {command} --help", lambda words=words: run_to_end(words))
         if self.plugin:
             methods = "import nerfstudio.configs.method_configs"
-            self._take("import of samnerf's methods", lambda: _ended(_python("import samnerf.configs.methods")))
-            self._take("import of all methods", lambda: _ended(_python(methods)))
-            self._take("ns-train --help", lambda: _ended([_program("ns-train"), "--help"]))
+            self._take("import of samnerf's methods", lambda: run_to_end(_python("import samnerf.configs.methods")))
+            self._take("import of all methods", lambda: run_to_end(_python(methods)))
+            self._take("ns-train --help", lambda: run_to_end([program("ns-train"), "--help"]))
         self._take(FIRST_MASK, lambda: self._first_mask(config))
         name = on_device("cold_start", self.device)
         measured = {
@@ -86,7 +87,7 @@ class ColdStart:
             prompts, output = Path(folder) / "prompts.json", Path(folder) / "masks"
             PromptFile((PromptSet("object", points=(Point(*self.click),)),)).save(prompts)
             command = [
-                _program("samnerf"), "segment", "--config", str(config), "--prompts", str(prompts),
+                program("samnerf"), "segment", "--config", str(config), "--prompts", str(prompts),
                 "--output", str(output), "--device", self.device,
             ]  # fmt: skip
             with (Path(folder) / "printed").open("w+") as printed:
@@ -119,30 +120,8 @@ def _colour(what: str) -> str:
     return SKY if what.startswith("samnerf ") else GREY
 
 
-def _program(name: str) -> str:
-    """A program of the environment that runs this.
-
-    Raises:
-        SamNerfError: if it is not there.
-    """
-    path = Path(sys.executable).with_name(name)
-    if not path.is_file():
-        raise SamNerfError(f"there is no {name} beside {sys.executable}; install the package with `make setup`")
-    return str(path)
-
-
 def _python(statement: str) -> list[str]:
     return [sys.executable, "-W", "ignore", "-c", statement]
-
-
-def _ended(command: list[str]) -> float:
-    """Seconds until a program has ended well."""
-    began = time.monotonic()
-    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    seconds = time.monotonic() - began
-    if ended.returncode:
-        raise SamNerfError(f"{' '.join(command)} failed: {ended.stdout.strip()[-2000:]}")
-    return seconds
 
 
 def _has_mask(output: Path) -> bool:

@@ -79,7 +79,7 @@ class Actions:
         if x2 - x1 < 1 or y2 - y1 < 1:
             raise SamNerfError("that box has no area; press, drag across the object, and let go")
         said = PromptSet(boxes=(Box(x1, y1, x2, y2),), view=frame.view.name)
-        lifted = lift(frame.view, said, self.session.segment(frame.view, said))
+        lifted = lift(frame.view, said, self.session.segment(frame.view, said, by_depth=desk.settings.by_depth))
         return desk.draw(DrawnBox(said.boxes[0], frame.view.name, lifted.world_points))
 
     def soften(self, desk: Desk, soft: bool) -> Desk:

@@ -61,8 +61,8 @@ def answer_desk(session: Session, frame: Frame, desk: Desk, matter: Matter | Non
     relevancy = None
     if said.phrase is not None:
         relevancy = session.relevancy(frame.view, said.phrase.text).cpu().numpy().astype(np.float32)
-    granularity = desk.settings.granularity
-    answer = session.answer(frame.view, said.prompts(frame.view.name), granularity != "Automatic")
+    granularity, prompts = desk.settings.granularity, said.prompts(frame.view.name)
+    answer = session.answer(frame.view, prompts, granularity != "Automatic", desk.settings.by_depth)
     rank = chosen_rank(answer.prediction, granularity)
     chosen = answer.prediction.candidate(rank)
     mask = chosen.logits[0] > _logit(desk.settings.threshold)

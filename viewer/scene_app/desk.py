@@ -102,6 +102,7 @@ class Settings:
         text_threshold: relevancy that a place must reach for a phrase, 0 to 1.
         top_k: how many places become points of a phrase.
         granularity: which of the decoder's three candidates is taken, by its size.
+        by_depth: whether masks of prompts end where the surface does (`samnerf.visible_surface`).
         soft_edges: whether what is prompted is shown by its alpha, which a matting adapter makes, instead of its mask.
 
     Raises:
@@ -113,6 +114,7 @@ class Settings:
     text_threshold: float = 0.5
     top_k: int = 1
     granularity: Granularity = "Automatic"
+    by_depth: bool = True
     soft_edges: bool = False
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ SIZES = ("256", "384", "512", "768", "1024")
 CHOOSE = "choose a photograph"
 NO_KEYFRAME = "none yet"
 KEYFRAMES = ("Add here", "Remove", "Fly")
+BY_DEPTH = "Masks end where the surface does; without it they are the decoder's own. What is locked is always cut."
 SOFT_EDGES = "Show what is prompted by its alpha, which the matting adapter makes."
 ALPHA_FROM = "Whether locked objects end where the geometry says, or the matting adapter looks at each view."
 NO_ADAPTER = "The teacher has no matting adapter here; samnerf matting train makes one."
@@ -43,6 +44,7 @@ class Panel:
     text_threshold: Any
     top_k: Any
     granularity: Any
+    by_depth: Any
     soft_edges: Any
     keyframe: Any
     keyframes: Any
@@ -104,6 +106,7 @@ def build_panel(gui: Any, desk: Desk, photographs: Sequence[str], size: str, ada
             "Words fit", 0.0, 1.0, 0.01, settings.text_threshold, hint="How well words must fit."
         )
         made["top_k"] = gui.add_slider("Top k", 1, 16, 1, settings.top_k, hint="Places that become points of a phrase.")
+        made["by_depth"] = gui.add_checkbox("Cut by depth", settings.by_depth, hint=BY_DEPTH)
         made["soft_edges"] = gui.add_checkbox(
             "Soft edges", settings.soft_edges, disabled=not adapter, hint=SOFT_EDGES if adapter else NO_ADAPTER
         )

@@ -181,9 +181,8 @@ class RenderLoop:
         self._show(Shown(paint(frame, desk, layers, answer), frame, answer))
 
     def _answer(self, frame: Frame, desk: Desk) -> SceneAnswer | None:
-        """Decoders run only if what they read has changed."""
-        settings = desk.settings
-        key = (frame, desk.said, settings.threshold, settings.granularity, settings.soft_edges)
+        """Decoders run only if what they read has changed; opacity is but paint."""
+        key = (frame, desk.said, replace(desk.settings, opacity=0.0))
         if self._answered is None or self._answered[0] != key:
             self._answered = (key, self._actions.answer(desk, frame))
         return self._answered[1]

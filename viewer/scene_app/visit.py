@@ -129,7 +129,7 @@ class Visit:
         self._on(p.everything.on_click, lambda _: self._lock_everything())
         self._press(p.history, self._step)
         self._on(p.mode.on_update, lambda mode: self.change(lambda desk: replace(desk, mode=mode)))
-        for name in ("opacity", "threshold", "text_threshold", "top_k", "granularity"):
+        for name in ("opacity", "threshold", "text_threshold", "top_k", "granularity", "by_depth"):
             self._on(getattr(p, name).on_update, lambda value, name=name: self._adjust(name, value))
         self._on(p.soft_edges.on_update, self._soften)
         self._on(p.photograph.on_update, self._go_to)

@@ -13,6 +13,7 @@ from viewer_page import READABLE, ViewerPage
 from samnerf.cli.scene_session import load_session
 from samnerf.distill.colour_model import Rendering
 from samnerf.objects.layers import ObjectLayers
+from samnerf.objects.support import Support
 from samnerf.preprocessing.synthetic import ray_tracer
 from samnerf.preprocessing.synthetic.capture import CaptureSpecification, dome_cameras
 from samnerf.preprocessing.synthetic.scene import random_scene
@@ -22,11 +23,38 @@ from samnerf.surface_samples import SurfaceSamples
 from samnerf.viewer.scene_app.actions import Actions
 from samnerf.viewer.scene_app.app import SceneApp
 from samnerf.viewer.scene_app.common import Choices, Common
-from samnerf.viewer.scene_app.desk import Desk
+from samnerf.viewer.scene_app.desk import Desk, Settings
 from samnerf.viewer.scene_app.frames import render_frame
 from samnerf.viewer.scene_app.guarded_server import GuardedServer
 from samnerf.viewer.scene_app.shared_model import shared_scene
 from samnerf.viewer.scene_app.shared_objects import SharedObjects
+
+
+class Room:
+    """The ray-traced scene with the tiny SAM, from where its first test photograph was taken."""
+
+    def __init__(self, traced):
+        self.scene = shared_scene(traced)
+        self.actions = Actions(self.scene, load_session("tiny", False, "cpu"), Support([], self.scene.render_samples))
+        self.camera = self.scene.cameras("test")[0][1]
+        self.frame = render_frame(self.scene, self.camera, "view 1", ObjectLayers())
+        self.coverage = ray_tracer.render(traced.pipeline.model.things, self.camera).coverage
+
+    def clicked(self, index, settings=None):
+        """A desk with a click in the middle of a thing."""
+        rows, columns = np.nonzero(self.coverage[index] > 0.99)
+        place = (columns.mean() + 0.5) / self.camera.width, (rows.mean() + 0.5) / self.camera.height
+        return self.actions.click(Desk().adjust(settings or Settings()), self.frame, place)
+
+    @property
+    def large(self):
+        """Things of which the picture shows enough to click them."""
+        return [i for i, one in enumerate(self.coverage) if (one > 0.99).sum() > 80]
+
+
+@pytest.fixture(scope="module")
+def room(traced):
+    return Room(traced)
 
 
 @pytest.fixture

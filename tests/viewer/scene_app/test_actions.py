@@ -93,6 +93,21 @@ def test_the_candidate_is_chosen_by_its_size(world):
     assert areas == [0, world.mask(1).sum(), world.mask(1).size]
 
 
+def test_masks_are_cut_by_depth_unless_the_desk_says_no(room):
+    cuts = []
+    for index in room.large:
+        cut, whole = (
+            room.actions.answer(room.clicked(index, Settings(by_depth=by_depth)), room.frame).mask
+            for by_depth in (True, False)
+        )
+        said = room.clicked(index).said.prompts(room.frame.view.name)
+        decoders_own = room.actions.session.answer(room.frame.view, said).uncut
+        assert np.array_equal(whole, decoders_own.mask().cpu().numpy())
+        assert not (cut & ~whole).any()
+        cuts.append((whole & ~cut).sum())
+    assert max(cuts) > 0
+
+
 def test_a_lock_keeps_what_is_shown_and_every_view_shows_it(world, toy):
     frame = world.frame()
     desk = world.actions.click(world.desk, frame, world.place(1))

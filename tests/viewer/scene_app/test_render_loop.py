@@ -98,6 +98,8 @@ def test_prompts_sliders_and_modes_render_nothing_again(watched):
     watched.change(replace(watched.desk, mode="Outlines"))
     watched.change(replace(watched.desk, mode="Depth"))
     assert len(world.session.mask_decoder.decoded) == decoded
+    watched.change(watched.desk.adjust(replace(watched.desk.settings, by_depth=False)))
+    assert len(world.session.mask_decoder.decoded) > decoded
     assert (world.field.colour_renders, world.field.feature_renders) == renders
 
 

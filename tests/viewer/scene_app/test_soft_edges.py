@@ -9,51 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from samnerf.cli.scene_session import load_session
 from samnerf.errors import SamNerfError
 from samnerf.matting.matter import Matter, load_matter
 from samnerf.objects.layers import ObjectLayers
 from samnerf.objects.palette import object_colour
-from samnerf.objects.support import Support
-from samnerf.preprocessing.synthetic import ray_tracer
 from samnerf.viewer.scene_app import soft_edges
-from samnerf.viewer.scene_app.actions import Actions
 from samnerf.viewer.scene_app.desk import Desk, Settings
 from samnerf.viewer.scene_app.exports import PICTURES, Export, export_objects
-from samnerf.viewer.scene_app.frames import render_frame
 from samnerf.viewer.scene_app.painting import paint
 from samnerf.viewer.scene_app.panel import NO_ADAPTER, build_panel
-from samnerf.viewer.scene_app.shared_model import shared_scene
 from samnerf.viewer.scene_app.work import Work
 
 SOFT = Settings(soft_edges=True)
-
-
-class Room:
-    """The ray-traced scene with the tiny SAM, from where its first test photograph was taken."""
-
-    def __init__(self, traced):
-        self.scene = shared_scene(traced)
-        self.actions = Actions(self.scene, load_session("tiny", False, "cpu"), Support([], self.scene.render_samples))
-        self.camera = self.scene.cameras("test")[0][1]
-        self.frame = render_frame(self.scene, self.camera, "view 1", ObjectLayers())
-        self.coverage = ray_tracer.render(traced.pipeline.model.things, self.camera).coverage
-
-    def clicked(self, index, settings=SOFT):
-        """A desk with a click in the middle of a thing."""
-        rows, columns = np.nonzero(self.coverage[index] > 0.99)
-        place = (columns.mean() + 0.5) / self.camera.width, (rows.mean() + 0.5) / self.camera.height
-        return self.actions.click(Desk().adjust(settings), self.frame, place)
-
-    @property
-    def large(self):
-        """Things of which the picture shows enough to click them."""
-        return [i for i, one in enumerate(self.coverage) if (one > 0.99).sum() > 80]
-
-
-@pytest.fixture(scope="module")
-def room(traced):
-    return Room(traced)
 
 
 class Gradient(Matter):
@@ -79,7 +46,7 @@ def ramp(world):
 
 
 def test_alpha_is_what_the_adapter_says_of_the_same_prompts_where_depth_agrees(room):
-    desk, view = room.clicked(room.large[0]), room.frame.view
+    desk, view = room.clicked(room.large[0], SOFT), room.frame.view
     answer = room.actions.answer(desk, room.frame)
     matter = load_matter(room.actions.session.mask_decoder)
     expected = matter.decode(view.feature_map("sam"), answer.decoded).numpy()
@@ -92,9 +59,9 @@ def test_alpha_is_what_the_adapter_says_of_the_same_prompts_where_depth_agrees(r
 
 
 def test_masks_stay_as_they_are_and_alpha_comes_only_when_it_is_asked_for(room, monkeypatch):
-    soft = room.actions.answer(room.clicked(room.large[0]), room.frame)
+    soft = room.actions.answer(room.clicked(room.large[0], SOFT), room.frame)
     monkeypatch.setattr(room.actions.soft_edges, "matter", lambda: pytest.fail("nobody asked for alpha"))
-    hard = room.actions.answer(room.clicked(room.large[0], Settings()), room.frame)
+    hard = room.actions.answer(room.clicked(room.large[0]), room.frame)
     assert np.array_equal(soft.mask, hard.mask) and hard.alpha is None
     assert np.array_equal(hard.coverage, hard.mask.astype(np.float32))
     assert room.actions.answer(Desk().adjust(SOFT), room.frame) is None
@@ -104,13 +71,13 @@ def test_only_decoders_run(room, monkeypatch):
     room.frame.view.feature_map("sam")
     monkeypatch.setattr(type(room.frame.view), "_make_feature_map", lambda *_: pytest.fail("features were made anew"))
     monkeypatch.setattr(room.scene.pipeline.model._model, "render", lambda *_: pytest.fail("something was rendered"))
-    assert room.actions.answer(room.clicked(room.large[0]), room.frame).alpha is not None
+    assert room.actions.answer(room.clicked(room.large[0], SOFT), room.frame).alpha is not None
 
 
 def test_alpha_is_nearer_to_the_true_coverage_than_the_mask(room):
     errors = []
     for index in room.large:
-        answer = room.actions.answer(room.clicked(index), room.frame)
+        answer = room.actions.answer(room.clicked(index, SOFT), room.frame)
         errors.append([np.abs(one - room.coverage[index]).mean() for one in (answer.alpha, answer.mask)])
     soft, hard = np.mean(errors, axis=0)
     assert len(errors) >= 3
