@@ -32,7 +32,7 @@ LEAST_SHARE = 0.02
 FRINGE = 16
 """Pixels around a mask whose logits follow those of the mask's nearest pixel."""
 _MOST_POINTS = 2000
-"""Of a piece, when distances in space are measured."""
+"""Of what was meant, when distances in space are measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,12 +117,15 @@ class VisibleSurface:
         positions: Float[np.ndarray, "rows columns 3"],
     ) -> list[int]:
         """The pieces that are meant, and those beside them in space."""
-        core = _thinned(positions[np.isin(pieces, meant)])
+        chosen = np.isin(pieces, meant)
+        core = _thinned(positions[chosen])
         near = BESIDE * float(np.linalg.norm(np.ptp(core, axis=0)))
-        tree = KDTree(core)
-        others = [piece for piece in np.flatnonzero(sizes) if piece not in meant]
-        away = {int(piece): tree.query(_thinned(positions[pieces == piece]))[0] for piece in others}
-        return meant + [piece for piece, distances in away.items() if np.quantile(distances, NEAREST) < near]
+        others = (pieces > 0) & ~chosen
+        # Thousands of specks are asked at once, and what is far from all of the core is not asked at all.
+        others &= ((positions >= core.min(axis=0) - near) & (positions <= core.max(axis=0) + near)).all(axis=-1)
+        distances, _ = KDTree(core).query(positions[others], distance_upper_bound=near)
+        close = np.bincount(pieces[others][distances < near], minlength=len(sizes))
+        return meant + [int(piece) for piece in np.flatnonzero((close > 0) & (close >= NEAREST * sizes))]
 
 
 def cut_prediction(prediction: MaskPrediction, surface: VisibleSurface, points: Sequence[Point] = ()) -> MaskPrediction:

@@ -86,6 +86,17 @@ def test_a_speck_is_not_what_was_meant(both):
     assert VisibleSurface.of(CAMERA, depth(speck=(speck, 0.5))).cut(both, [(20, 15)])[NEAR].mean() > 0.99
 
 
+def test_of_many_specks_those_beside_what_was_meant_stay(both):
+    """Each second pixel floats: those of the near thing just before it, those of the far one far behind."""
+    specks = np.zeros_like(both)
+    specks[8:32:2, 8:52:2] = True
+    mask, seen = both.copy(), depth()
+    seen[torch.from_numpy(specks)] = torch.where(seen == 2.0, 1.85, 9.0)[torch.from_numpy(specks)]
+    cut = VisibleSurface.of(CAMERA, seen).cut(mask, [(21, 15)])
+    assert cut[NEAR].all()
+    assert not cut[FAR].any()
+
+
 def test_logits_of_what_is_cut_away_are_surely_negative_also_around_it(both):
     logits = torch.from_numpy(np.where(both, 3.0, -1.0)).float()
     prediction = MaskPrediction(logits[None], torch.tensor([0.9]), torch.zeros(1, 4, 4))

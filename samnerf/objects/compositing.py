@@ -4,7 +4,7 @@ Colours of pictures are 0 to 1; those of objects are sRGB, 0 to 255. Pixels that
 are, bit for bit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ def tinted(
     picture: Float[Tensor, "height width 3"], alpha: Float[Tensor, "height width"], colour: Colour, strength: float
 ) -> Float[Tensor, "height width 3"]:
     """A picture with a colour over what a matte shows; strength 0 leaves the picture, 1 gives the flat colour."""
-    return picture + strength * alpha[..., None] * (_tone(colour) - picture)
+    return _laid_over(picture, alpha, _tone(colour), lambda matte: strength * matte)
 
 
 def rim(alpha: Float[Tensor, "height width"], width: float) -> Float[Tensor, "height width"]:
@@ -43,7 +43,8 @@ def outlined(
     picture: Float[Tensor, "height width 3"], alpha: Float[Tensor, "height width"], colour: Colour, width: float
 ) -> Float[Tensor, "height width 3"]:
     """A picture with a line along the rim of what a matte shows, in a colour made a little lighter."""
-    return picture + rim(alpha, width)[..., None] * (0.8 * _tone(colour) + 0.2 - picture)
+    lighter = 0.8 * _tone(colour) + 0.2
+    return _laid_over(picture, alpha, lighter, lambda matte: rim(matte, width))
 
 
 def over(
@@ -79,6 +80,23 @@ def id_picture(shown: ObjectAlphas, objects: Sequence[SceneObject]) -> Float[Ten
         if one.visible:
             picture[rays[alphas > HALF]] = _tone(one.colour)
     return picture.reshape(*shown.image_size, 3)
+
+
+def _laid_over(
+    picture: Float[Tensor, "height width 3"],
+    alpha: Float[Tensor, "height width"],
+    tone: Float[Tensor, "3"],
+    share: Callable[[Float[Tensor, "rows columns"]], Float[Tensor, "rows columns"]],
+) -> Float[Tensor, "height width 3"]:
+    """A picture with a share of a colour over it, worked out in the window that holds the matte and a rim outside."""
+    rows, columns = (torch.nonzero(alpha.any(dim=axis)).flatten().tolist() for axis in (1, 0))
+    if not rows:
+        return picture
+    window = (slice(max(0, rows[0] - 1), rows[-1] + 2), slice(max(0, columns[0] - 1), columns[-1] + 2))
+    below = picture[window]
+    laid = picture.clone()
+    laid[window] = below + share(alpha[window])[..., None] * (tone - below)
+    return laid
 
 
 def _tone(colour: Colour) -> Float[Tensor, "3"]:

@@ -38,6 +38,20 @@ def test_pixels_outside_of_the_object_stay_bit_for_bit(picture, disc, edit):
     assert ((after >= 0) & (after <= 1)).all()
 
 
+@pytest.mark.parametrize("place", [(0, 0), (12, 20), (30, 38)])
+def test_small_and_large_objects_are_laid_over_by_the_same_formula(picture, disc, place):
+    """Also where the object is small, lies at the border, or is not there at all."""
+    alpha = torch.zeros_like(disc)
+    assert torch.equal(tinted(picture, alpha, (9, 200, 3), 0.7), picture)
+    assert torch.equal(outlined(picture, alpha, (9, 200, 3), 3.0), picture)
+    alpha[place[0] : place[0] + 10, place[1] : place[1] + 12] = disc[10:20, 20:32]
+    tone = torch.tensor([9.0, 200.0, 3.0]) / 255
+    expected = picture + 0.7 * alpha[..., None] * (tone - picture)
+    torch.testing.assert_close(tinted(picture, alpha, (9, 200, 3), 0.7), expected)
+    expected = picture + rim(alpha, 3.0)[..., None] * (0.8 * tone + 0.2 - picture)
+    torch.testing.assert_close(outlined(picture, alpha, (9, 200, 3), 3.0), expected)
+
+
 @pytest.mark.parametrize("width", [1.0, 2.5, 4.0])
 def test_an_outline_lies_on_the_rim_only(disc, width):
     line, inside = rim(disc, width), (disc > 0.5).numpy()

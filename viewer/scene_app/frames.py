@@ -52,9 +52,9 @@ class Frame:
         return self.rendering.samples.camera
 
     def prepare(self) -> None:
-        """Make what the first click would wait for: features, and where the surface breaks off."""
+        """Make what the first click would wait for: features, where the surface breaks off, depth for its marker."""
         self.view.feature_map("sam")
-        _ = self.view.surface
+        _ = self.view.surface, self.packed_depth
 
     def alphas(self, layers: ObjectLayers) -> ObjectAlphas:
         """How much of each object the pixels show; kept until the objects change."""
