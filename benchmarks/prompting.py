@@ -4,10 +4,11 @@
     python benchmarks/prompting.py --config RUN/config.yml --device cuda
     python benchmarks/prompting.py --runs 1 --results FOLDER        # seconds
 
-In each run and in turns, every prompt is asked in four situations:
+In each run and in turns, every prompt is asked in five situations:
 
 - cached: the view has its features, so only decoders run: every prompt in a view but the first;
-- rendered: a new view, whose features the scene renders;
+- rendered: a new view, whose features the scene renders, and the depth that cuts masks;
+- rendered, uncut: a new view, whose features the scene renders; masks are the decoder's own;
 - photograph: a photograph, which the teachers' image encoders look at;
 - rendered, encoded: a new view without distilled features: colour is rendered at full size, then encoded.
 
@@ -33,12 +34,15 @@ from samnerf.errors import SamNerfError
 from samnerf.preprocessing.synthetic.scene import COLOURS, MATERIALS, SHAPES
 from samnerf.prompts import Box, Phrase, Point, PromptSet
 from samnerf.scene import TrainedScene
+from samnerf.session import Session
 from samnerf.view import View
 
 PROMPTS = ("click", "box", "phrase", "phrase again")
+UNCUT = "rendered, uncut"
 SITUATIONS = {
     "cached": ("features cached", BLUE),
-    "rendered": ("features rendered", SKY),
+    "rendered": ("features and depth rendered", SKY),
+    UNCUT: ("features rendered", SKY),
     "photograph": ("photograph encoded", ROSE),
     "rendered, encoded": ("colour rendered, encoded", RED),
 }
@@ -79,7 +83,7 @@ class Prompting:
             name, camera = cameras[turn % len(cameras)]
             for prompt, (situation, make) in itertools.product(PROMPTS, _makers(scene, name, camera).items()):
                 said, view = _prompts(prompt, camera, phrases), make()
-                taken = seconds(lambda view=view, said=said: session.segment(view, said).mask(), self.device)
+                taken = self._taken(session, view, said, situation != UNCUT)
                 if turn:
                     self.times[situation][prompt].append(taken)
         spreads = {
@@ -100,6 +104,9 @@ class Prompting:
             print(f"{situation:<22}" + "".join(f"{1000 * of_prompts[prompt]['median']:14.1f}" for prompt in PROMPTS))
         print(f"-> {path}")
 
+    def _taken(self, session: Session, view: View, said: PromptSet, by_depth: bool) -> float:
+        return seconds(lambda: session.segment(view, said, by_depth=by_depth).mask(), self.device)
+
 
 def _makers(scene: TrainedScene, name: str, camera: Camera) -> dict[str, Callable[[], View]]:
     """What makes a view of each situation; nothing of it is measured."""
@@ -114,6 +121,7 @@ def _makers(scene: TrainedScene, name: str, camera: Camera) -> dict[str, Callabl
     return {
         "cached": cached,
         "rendered": lambda: scene.view(camera, name),
+        UNCUT: lambda: scene.view(camera, name),
         "photograph": lambda: scene.image_view(name),
         "rendered, encoded": lambda: scene.rendered_view(camera, name),
     }
@@ -130,11 +138,11 @@ def _prompts(prompt: str, camera: Camera, phrases: Iterator[str]) -> PromptSet:
 
 def _plot(spreads: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path) -> None:
     """A group of rows for each prompt, in it a row for each situation, which is named in the first group."""
-    with drawn(path, size=(6.8, 3.8)) as (axes,):
+    with drawn(path, size=(6.8, 4.4)) as (axes,):
         for place, (situation, of_prompts) in enumerate(spreads.items()):
             words, colour = SITUATIONS[situation]
             for group, prompt in enumerate(PROMPTS):
-                row = group + 0.2 * (place - (len(spreads) - 1) / 2)
+                row = group + 0.17 * (place - (len(spreads) - 1) / 2)
                 median, least, greatest = (1000 * of_prompts[prompt][end] for end in ("median", "least", "greatest"))
                 axes.hlines(row, least, greatest, color=colour, alpha=0.5)
                 axes.plot(median, row, "o", color=colour)
