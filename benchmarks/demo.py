@@ -79,8 +79,8 @@ class DemoBenchmark:
                     "--output", str(evaluation),
                 ]
             )  # fmt: skip
-            told = read_json(demo / "metrics.json")
-            scores = read_json(evaluation / "results.json")["scores"]
+            told = read_json(demo / "metrics.json", "scores of a demo")
+            scores = read_json(evaluation / "results.json", "report")["scores"]
             return {**_numbers(scores), **_numbers(told), "seconds_by_stage": told["seconds_by_stage"]}
 
 
