@@ -64,11 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     words = [argument for argument in arguments if argument != "--debug"]
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_help())
-        return 0 if words else 2
+        return _printed(_help(), 0 if words else 2)
     if words[0] == "--version":
-        print(f"samnerf {__version__}")
-        return 0
+        return _printed(f"samnerf {__version__}", 0)
     name, options = words[0], words[1:]
     if " ".join(words[:2]) in COMMANDS:
         name, options = " ".join(words[:2]), words[2:]
@@ -84,9 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cure = str(interruption) or "run the same command again to go on"
         print(f"\nsamnerf {name}: interrupted; {cure}", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader (`| head`) has seen enough; Python would complain again while closing
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except BrokenPipeError:
+        return _reader_left()
     except Exception as error:
         line = readable(error)
         if debug or line is None:  # what nobody foresaw is a mistake of ours, and its traceback is the report
@@ -94,6 +91,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"samnerf {name}: {line}", file=sys.stderr)
         return 1
     return 0
+
+
+def _printed(text: str, status: int) -> int:
+    """Print, and give the exit status."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        return _reader_left()
+    return status
+
+
+def _reader_left() -> int:
+    """The reader (`| head`) has seen enough; Python would complain again while closing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def readable(error: Exception) -> str | None:

@@ -149,12 +149,12 @@ def test_a_mistake_of_the_program_keeps_its_traceback(command, error):
         cli.main(["probe"])
 
 
-def test_a_reader_who_has_seen_enough_is_no_error():
-    program = "import sys; from samnerf.cli import main as cli; cli._run = lambda *_: print('x' * 10**6); "
+@pytest.mark.parametrize(
+    ("prints", "word"), [("_run = lambda *_: print('x' * 10**6)", "demo"), ("_help = lambda: 'x' * 10**6", "--help")]
+)
+def test_a_reader_who_has_seen_enough_is_no_error(prints, word):
+    program = f"import sys; from samnerf.cli import main as cli; cli.{prints}; sys.exit(cli.main(['{word}']))"
     answer = subprocess.run(
-        f'"{sys.executable}" -c "{program} sys.exit(cli.main([\'demo\']))" | head -c 1',
-        shell=True,
-        capture_output=True,
-        text=True,
+        f'"{sys.executable}" -c "{program}" | head -c 1', shell=True, capture_output=True, text=True
     )
     assert (answer.stdout, answer.stderr) == ("x", "")
