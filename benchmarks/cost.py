@@ -175,7 +175,7 @@ def _plot_objects(axes: Axes, table: Rows) -> None:
         counts, taken = [row["objects"] for row in rows], _medians(rows, "seconds", 1000)
         axes.plot(counts, taken, "o-", color=colour)
         words = f"each fills 1/{counts[-1]} of the picture" if what == SHARE else what
-        clear = taken[0] if side == "below right" else max(taken[: len(taken) // 2 + 1])
+        clear = taken[0] if what == SHARE else max(taken[: len(taken) // 2 + 1])
         say(axes, (counts[0], clear), words, colour, side)
     axes.set_xscale("log", base=2)
     axes.set_xticks(counts, [str(count) for count in counts])

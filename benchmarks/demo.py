@@ -1,7 +1,7 @@
 """What the demo reaches, how long it takes, and how far both move from run to run: the figures of the README.
 
     python benchmarks/demo.py                                # three demos, a quarter of an hour on two cores
-    python benchmarks/demo.py --runs 1 --views 12 --test-views 2 --side 64 --steps 20 --results FOLDER     # a minute
+    python benchmarks/demo.py --runs 1 --views 12 --test-views 2 --side 64 --steps 20 --results FOLDER     # minutes
 
 `samnerf demo` runs as anyone would start it, each time in a fresh folder and a fresh process, and `samnerf eval scene`
 measures its scene once more for what the demo's table leaves out: the agreement of two views. Every score of both goes

@@ -74,6 +74,8 @@ class Visit:
     def leave(self) -> None:
         """The browser is gone."""
         self._leave()
+        if self._saying is not None:
+            self._saying.cancel()
         self.work.cancel()
         self.loop.end()
 
