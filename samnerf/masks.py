@@ -55,6 +55,23 @@ class BatchPrediction:
     scores: Float[Tensor, "objects candidates"]
 
 
+def mask_window(mask: Bool[np.ndarray, "height width"], margin: int = 0) -> tuple[slice, slice]:
+    """Rows and columns that hold a mask and a margin, as far as the picture goes; nothing around an empty mask.
+
+    Args:
+        mask: true inside.
+        margin: pixels on each side.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    height, width = mask.shape
+    return (
+        slice(max(0, int(rows[0]) - margin), min(height, int(rows[-1]) + 1 + margin)),
+        slice(max(0, int(columns[0]) - margin), min(width, int(columns[-1]) + 1 + margin)),
+    )
+
+
 def paint_ids(
     masks: Sequence[Bool[np.ndarray, "height width"]],
     ids: Sequence[int],

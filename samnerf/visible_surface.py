@@ -18,7 +18,7 @@ from torch import Tensor
 
 from samnerf.camera import Camera
 from samnerf.mask_cleaning import CLEANED_LOGIT
-from samnerf.masks import MaskPrediction
+from samnerf.masks import MaskPrediction, mask_window
 from samnerf.prompts import Point
 
 STEEPEST = 6.0
@@ -76,7 +76,7 @@ class VisibleSurface:
         """
         if not mask.any():
             return mask
-        window = _window(mask, 0)
+        window = mask_window(mask)
         pieces = self._pieces(mask, window)
         sizes = np.bincount(pieces.ravel())
         sizes[0] = 0
@@ -143,21 +143,12 @@ def cut_prediction(prediction: MaskPrediction, surface: VisibleSurface, points: 
         kept = surface.cut(mask, clicks)
         if kept.sum() == mask.sum():
             continue
-        window = _window(mask, FRINGE)
+        window = mask_window(mask, FRINGE)
         nearest = ndimage.distance_transform_edt(~mask[window], return_distances=False, return_indices=True)
         gone = ~kept[window][tuple(nearest)]  # type: ignore[arg-type]
         part = candidate[window]
         part[torch.from_numpy(gone).to(part.device)] = -CLEANED_LOGIT
     return replace(prediction, logits=logits)
-
-
-def _window(mask: Bool[np.ndarray, "height width"], margin: int) -> tuple[slice, slice]:
-    """The rows and columns that hold a mask that is not empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return (
-        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin),
-        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin),
-    )
 
 
 def _piece_at(pieces: Int[np.ndarray, "rows columns"], sizes: Int[np.ndarray, " pieces"], row: int, column: int) -> int:

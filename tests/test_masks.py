@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from samnerf.masks import MaskPrediction, paint_ids
+from samnerf.masks import MaskPrediction, mask_window, paint_ids
 
 GENERATOR = torch.Generator().manual_seed(0)
 PREDICTION = MaskPrediction(
@@ -57,3 +57,18 @@ def test_overlaps_go_to_the_highest_score_then_to_the_lowest_id():
 def test_an_id_that_does_not_fit_is_named():
     with pytest.raises(ValueError, match="IDs run from 1 to 65536 but must lie between 1 and 65535"):
         paint_ids([np.ones((1, 1), bool)] * 2, [1, 65536], [0.5, 0.5], (1, 1))
+
+
+@pytest.mark.parametrize("margin", [0, 1, 3])
+@pytest.mark.parametrize("place", [(0, 0), (2, 4), (5, 8)])
+def test_a_window_holds_its_mask_and_a_margin_within_the_picture(place, margin):
+    mask = np.zeros((6, 9), bool)
+    mask[place] = True
+    rows, columns = mask_window(mask, margin)
+    expected = np.abs(np.arange(6) - place[0]) <= margin, np.abs(np.arange(9) - place[1]) <= margin
+    assert list(range(6))[rows] == np.flatnonzero(expected[0]).tolist() == list(range(rows.start, rows.stop))
+    assert list(range(9))[columns] == np.flatnonzero(expected[1]).tolist() == list(range(columns.start, columns.stop))
+
+
+def test_there_is_no_window_around_an_empty_mask():
+    assert mask_window(np.zeros((6, 9), bool), 2) == (slice(0, 0), slice(0, 0))

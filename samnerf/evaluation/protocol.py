@@ -32,6 +32,7 @@ from samnerf.evaluation.metrics import (
     relevancy_peak,
     ssim,
 )
+from samnerf.masks import mask_window
 from samnerf.objects.lifting import depth_inside
 from samnerf.prompts import Box, Phrase, Point, PromptSet
 from samnerf.session import Session
@@ -179,8 +180,8 @@ def interior_clicks(
 
 def tight_box(mask: Bool[np.ndarray, "height width"]) -> Box:
     """The smallest box that holds every pixel of a mask that has some."""
-    rows, columns = np.nonzero(mask)
-    return Box(float(columns.min()), float(rows.min()), float(columns.max()) + 1, float(rows.max()) + 1)
+    rows, columns = mask_window(mask)
+    return Box(float(columns.start), float(rows.start), float(columns.stop), float(rows.stop))
 
 
 def _row(session: Session, case: Case, object_id: int, seed: int, phrase: Callable[[str], Phrase]) -> ObjectRow:

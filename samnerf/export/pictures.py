@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from samnerf.masks import mask_window
 from samnerf.prompts import PromptSet
 
 Colour = tuple[int, int, int]
@@ -45,7 +46,7 @@ def overlay(
     rims = []
     for mask, colour in masks:
         tone = np.array(colour, np.float32)
-        window = _window_around(mask)
+        window = mask_window(mask, 1)
         inside = mask[window]
         picture[window][inside] += opacity * (tone - picture[window][inside])
         # The rim is drawn inside the mask, so that neighbours keep theirs; the image's own border is no rim.
@@ -55,14 +56,6 @@ def overlay(
     for rows, columns, tone in rims:
         picture[rows, columns] = tone
     return picture.round().clip(0, 255).astype(np.uint8)
-
-
-def _window_around(mask: Bool[np.ndarray, "height width"]) -> tuple[slice, slice]:
-    """Rows and columns of a mask and one more on each side, as far as the picture goes; nothing around an empty one."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return slice(0, 0), slice(0, 0)
-    return slice(max(0, rows[0] - 1), rows[-1] + 2), slice(max(0, columns[0] - 1), columns[-1] + 2)
 
 
 def heat_map(

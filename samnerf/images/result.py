@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt16
 
-from samnerf.masks import paint_ids
+from samnerf.masks import mask_window, paint_ids
 from samnerf.prompts import PromptSet
 
 
@@ -32,10 +32,8 @@ class ImageMask:
     @cached_property
     def box(self) -> tuple[int, int, int, int]:
         """(x1, y1, x2, y2) of the mask in pixels, the last two one past it; all 0 if it is empty."""
-        rows, columns = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
-        if not len(rows):
-            return 0, 0, 0, 0
-        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+        rows, columns = mask_window(self.mask)
+        return columns.start, rows.start, columns.stop, rows.stop
 
     @cached_property
     def area(self) -> int:

@@ -16,6 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from samnerf.feature_map import FeatureMap, content_size
+from samnerf.masks import mask_window
 from samnerf.matting.matter import Matter
 from samnerf.objects.lifting import interior_points
 from samnerf.objects.object_rendering import HALF, ObjectAlphas
@@ -144,8 +145,8 @@ def _decoded(view: View, rendered: Float[Tensor, "height width"], matter: Matter
 
 def shape_prompts(mask: Bool[np.ndarray, "height width"]) -> PromptSet:
     """Points well inside of a mask that is not empty, and a box around it."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+    rows, columns = mask_window(mask)
+    box = Box(float(columns.start), float(rows.start), float(columns.stop), float(rows.stop))
     points = tuple(Point(column + 0.5, row + 0.5) for row, column in interior_points(mask, POINTS))
     return PromptSet(points=points, boxes=(box,))
 

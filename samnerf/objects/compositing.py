@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from samnerf.masks import mask_window
 from samnerf.objects.object_rendering import HALF, ObjectAlphas
 from samnerf.objects.scene_object import Colour, SceneObject
 
@@ -89,12 +90,8 @@ def _laid_over(
     share: Callable[[Float[Tensor, "rows columns"]], Float[Tensor, "rows columns"]],
 ) -> Float[Tensor, "height width 3"]:
     """A picture with a share of a colour over it, worked out in the window that holds the matte and a rim outside."""
-    rows, columns = (torch.nonzero(alpha.any(dim=axis)).flatten().tolist() for axis in (1, 0))
-    if not rows:
-        return picture
-    window = (slice(max(0, rows[0] - 1), rows[-1] + 2), slice(max(0, columns[0] - 1), columns[-1] + 2))
-    below = picture[window]
-    laid = picture.clone()
+    window = mask_window((alpha > 0).numpy(), 1)
+    below, laid = picture[window], picture.clone()
     laid[window] = below + share(alpha[window])[..., None] * (tone - below)
     return laid
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from samnerf.masks import MaskPrediction
+from samnerf.masks import MaskPrediction, mask_window
 from samnerf.objects.lifting import interior_points
 from samnerf.objects.probability_grid import ProbabilityGrid, seen_extent, vote_grid
 from samnerf.objects.support import SupportView, grid_mask
@@ -152,9 +152,9 @@ def _inside(one: SupportView, prediction: MaskPrediction, prompts: PromptSet) ->
 
 def _prompts_of(one: SupportView, shown: Bool[np.ndarray, "rows columns"], said: PromptSet) -> PromptSet:
     """A box around what is shown, clicks well inside, and the negative clicks that are seen."""
-    rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
-    x1, y1 = one.to_view(float(rows[0]), float(columns[0]))
-    x2, y2 = one.to_view(float(rows[-1] + 1), float(columns[-1] + 1))
+    rows, columns = mask_window(shown)
+    x1, y1 = one.to_view(float(rows.start), float(columns.start))
+    x2, y2 = one.to_view(float(rows.stop), float(columns.stop))
     points = tuple(Point(*one.to_view(row + 0.5, column + 0.5)) for row, column in interior_points(shown, 2))
     negative = tuple(point for point in seen_points(one, said) if point.label == 0)
     return PromptSet(said.name, points=points + negative, boxes=(Box(x1, y1, x2, y2),))
