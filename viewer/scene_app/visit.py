@@ -28,8 +28,6 @@ from samnerf.viewer.scene_app.words import objects_line, sentence, status
 
 TYPING_PAUSE = 0.8
 """Seconds after the last letter until words are looked for; viser tells no Enter."""
-WORDS_AFTER = 0.3
-"""Seconds after a picture until the panel says what it shows."""
 SECONDS_SHOWN = 8.0
 COARSE_QUALITY, FULL_QUALITY = 70, 92
 """Of the pictures that are sent, JPEG."""
@@ -52,7 +50,6 @@ class Visit:
         self.camera = camera
         self._lock = threading.RLock()
         self._typing: threading.Timer | None = None
-        self._saying: threading.Timer | None = None
         self._leave = objects.listen(self.changed)
         self.loop = RenderLoop(common.actions, lambda: self.desk, lambda: objects.layers, self.show, self.warn)
         names, adapter = [name for name, _ in common.cameras], common.actions.soft_edges.available
@@ -74,8 +71,6 @@ class Visit:
     def leave(self) -> None:
         """The browser is gone."""
         self._leave()
-        if self._saying is not None:
-            self._saying.cancel()
         self.work.cancel()
         self.loop.end()
 
@@ -119,19 +114,9 @@ class Visit:
         depth = frame.packed_depth if self.markers.any or self.keyframes.any else None
         send_backdrop(self.client, shown.picture, FULL_QUALITY if frame.full else COARSE_QUALITY, depth)
         if frame.full:
-            self._say_later(status(self.desk, shown.answer))
-
-    def _say_later(self, words: str) -> None:
-        """What is going on, in the panel; a moment after the picture, which setting the words would hold up."""
-        if self._saying is not None:
-            self._saying.cancel()
-        if self.panel.status.content != words:
-            self._saying = threading.Timer(WORDS_AFTER, lambda: self.attempt(self._say, words))
-            self._saying.daemon = True
-            self._saying.start()
-
-    def _say(self, words: str) -> None:
-        self.panel.status.content = words
+            words = status(self.desk, shown.answer)
+            if self.panel.status.content != words:
+                self.panel.status.content = words
 
     def _wire(self) -> None:
         p = self.panel
